@@ -1,0 +1,517 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# run-nested.sh - boot one scenario on one emulator and judge it by its logs.
+#   run-nested.sh [-s SUBSTRATE] [-c CPUS] [-m MIB] [-t SECONDS] [-o DIR]
+#                 [-v] [-i] [-b] SCENARIO
+#   -s  bochs-vmx bochs-svm qemu-svm qemu-kvm, or auto (default): qemu-kvm when
+#       this machine can nest, else qemu-svm
+#   -v  show the serial console meanwhile
+#   -i  be the serial console (QEMU; C-a x ends it); no time limit
+#   -b  bare: boot the same operating system without Luvalley
+# SCENARIO is scenarios/SCENARIO.scn, described in scenarios/README.md.
+# DIR (build/nested/SCENARIO-SUBSTRATE) gets serial.log (COM1), vmm.log (port
+# E9h), emulator.log and stats.json. LUV_KEEP=1 leaves the disk there too.
+# The last line is PASS, FAIL or SKIP SCENARIO SUBSTRATE: reason; the exit
+# status 0, 1 or 77. 2: the command line or the scenario is wrong.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
+elf=${LUV_ELF:-$top/build/luvalley.elf}
+PATH=$PATH:/usr/sbin:/sbin
+
+usage() { sed -n '4,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+die() { echo "run-nested: $*" >&2; exit 2; }
+
+# --- the command line --------------------------------------------------------
+
+substrate=auto
+opt_cpus='' opt_mem='' opt_time='' out='' show='' inter='' bare=''
+while getopts s:c:m:t:o:vib opt; do
+	case $opt in
+	s) substrate=$OPTARG ;;
+	c) opt_cpus=$OPTARG ;;
+	m) opt_mem=$OPTARG ;;
+	t) opt_time=$OPTARG ;;
+	o) out=$OPTARG ;;
+	v) show=1 ;;
+	i) inter=1 ;;
+	b) bare=1 ;;
+	*) usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+name=${1##*/}
+name=${name%.scn}
+scn=$top/scenarios/$name.scn
+[ -r "$scn" ] || die "no scenario $scn"
+
+# Why qemu-kvm cannot run here; nothing if it can.
+kvm_trouble()
+{
+	grep -qwE 'vmx|svm' /proc/cpuinfo ||
+		{ echo "this machine's CPU shows neither vmx nor svm"; return; }
+	if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+		echo "/dev/kvm cannot be opened"
+		return
+	fi
+	cat /sys/module/kvm_intel/parameters/nested \
+		/sys/module/kvm_amd/parameters/nested 2>/dev/null |
+		grep -q '[Y1]' || { echo "KVM has nested=0"; return; }
+	rc=0
+	timeout 3 qemu-system-x86_64 -accel kvm -cpu host -nodefaults \
+		-display none -S >/dev/null 2>&1 || rc=$?
+	[ $rc = 124 ] || echo "qemu -accel kvm -cpu host fails here"
+}
+
+case $substrate in
+auto)
+	substrate=qemu-svm
+	[ -n "$(kvm_trouble)" ] || substrate=qemu-kvm
+	;;
+bochs-vmx|bochs-svm|qemu-svm|qemu-kvm) ;;
+*) die "unknown substrate '$substrate': bochs-vmx bochs-svm qemu-svm qemu-kvm auto" ;;
+esac
+emulator=${substrate%-*}
+: "${out:=$top/build/nested/$name-$substrate${bare:+-bare}}"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+rm -f "$out"/* "$out"/.[a-z]*
+
+# --- the scenario: data, read line by line, never executed -------------------
+
+title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
+cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
+vmm='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
+qemu_cpu='' qemu_extra='' bochs_cpu='' bochs_memory=''
+case $substrate in
+qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
+qemu-kvm) qemu_cpu=host limit=120 ;;
+bochs-vmx) bochs_cpu=model=corei7_haswell_4770 limit=400 ;;
+bochs-svm) bochs_cpu=model=trinity_apu limit=400 ;;
+esac
+: > "$out/.expect.serial"
+: > "$out/.expect.vmm"
+: > "$out/bochs-extra"
+# What no run may print, unless its scenario says "allow" with the same words.
+cat > "$out/.reject" <<'END'
+Kernel panic
+VMM PANIC
+Oops:
+BUG:
+general protection fault
+cannot start:
+LUV test .*: FAIL
+LUV done FAIL
+LUV kexec FAIL
+error: 
+END
+
+key_applies()
+{
+	case $1 in
+	"$substrate"|"${substrate%-*}"|"${substrate#*-}") return 0 ;;
+	bochs|qemu|vmx|svm|kvm|bochs-vmx|bochs-svm|qemu-svm|qemu-kvm) return 1 ;;
+	bare) [ -n "$bare" ]; return ;;
+	*) die "$scn: unknown variant '.$1'" ;;
+	esac
+}
+
+set_key()
+{
+	case $1 in
+	title) title=$2 ;;
+	substrates) substrates=$2 ;;
+	cpus) cpus=$2 ;;
+	mem) mem=$2 ;;
+	timeout) limit=$2 ;;
+	kernel) kernel=$2 ;;
+	boot) boot=$2 ;;
+	vmm) vmm=$2 ;;
+	dom0) dom0=$2 ;;
+	loader) loader=$loader${loader:+; }$2 ;;
+	image) image=$2 ;;
+	machine) machine=$2 ;;
+	icount) icount=$2 ;;
+	resets) resets=$2 ;;
+	end) end=$2 ;;
+	qemu-cpu) qemu_cpu=$2 ;;
+	qemu-extra) qemu_extra="$qemu_extra $2" ;;
+	bochs-cpu) bochs_cpu=$2 ;;
+	bochs-memory) bochs_memory=$2 ;;
+	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
+	expect)
+		case $2 in
+		serial\ *|vmm\ *) echo "${2#* }" >> "$out/.expect.${2%% *}" ;;
+		*) die "$scn: expect wants 'serial REGEX' or 'vmm REGEX': $2" ;;
+		esac
+		;;
+	reject) echo "$2" >> "$out/.reject" ;;
+	allow)
+		grep -vxF -- "$2" "$out/.reject" > "$out/.reject2" || :
+		mv "$out/.reject2" "$out/.reject"
+		;;
+	*) die "$scn: unknown key '$1'" ;;
+	esac
+}
+
+while read -r key eq value; do
+	case $key in
+	''|'#'*) continue ;;
+	esac
+	[ "$eq" = = ] || die "$scn: not 'key = value': $key $eq $value"
+	case $key in
+	*.*) key_applies "${key#*.}" || continue ;;
+	esac
+	set_key "${key%%.*}" "$value"
+done < "$scn"
+
+case $boot in
+disk|second-disk|direct|multiboot2|image|mbr) ;;
+*) die "$scn: boot must be disk, second-disk, direct, multiboot2, image or mbr" ;;
+esac
+case $kernel in cloud|generic) ;; *) die "$scn: kernel must be cloud or generic" ;; esac
+case $end in poweroff|pattern) ;; *) die "$scn: end must be poweroff or pattern" ;; esac
+cpus=${opt_cpus:-$cpus} mem=${opt_mem:-$mem} limit=${opt_time:-$limit}
+for n in "$cpus" "$mem" "$limit" "$resets"; do
+	case $n in
+	''|*[!0-9]*) die "cpus, mem, timeout and resets must be numbers, not '$n'" ;;
+	esac
+done
+[ -z "$bare" ] || : > "$out/.expect.vmm"
+
+# --- the verdict -------------------------------------------------------------
+
+emu='' tail_pid='' start=$(date +%s%N) tty=''
+
+tenths() { echo $((($(date +%s%N) - start) / 100000000)); }
+
+# stop PID: end a process of ours, hard if it does not listen.
+stop()
+{
+	kill "$1" 2>/dev/null || return 0
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 "$1" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -9 "$1" 2>/dev/null || :
+	wait "$1" 2>/dev/null || :
+}
+
+cleanup()
+{
+	[ -z "$emu" ] || stop "$emu"
+	[ -z "$tail_pid" ] || stop "$tail_pid"
+	[ -z "$tty" ] || stty "$tty" 2>/dev/null || :
+	[ -n "${LUV_KEEP:-}" ] || rm -f "$out"/*.img "$out"/*.img.lock
+	rm -rf "$out"/.[a-z]* "$out"/*.tmp.*
+	emu='' tail_pid='' tty=''
+}
+trap cleanup EXIT
+trap 'cleanup; exit 130' INT TERM HUP
+
+json_string() { printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/\t/ /g'; }
+
+emulator_version()
+{
+	case $emulator in
+	qemu) qemu-system-x86_64 --version | sed -n '1s/.*version //p' ;;
+	bochs) dpkg-query -W -f='bochs ${Version}' bochs 2>/dev/null || echo bochs ;;
+	esac
+}
+
+kernel_version() { cat "$cache/kernel-$kernel/version" 2>/dev/null || echo none; }
+
+verdict()
+{
+	result=$1
+	shift
+	wall=$(tenths)
+	cleanup
+	commit=$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)
+	guest=$(tr -d '\r' 2>/dev/null < "$out/serial.log" |
+		sed -n 's/^.*LUV json \({.*}\)[[:space:]]*$/\1/p' | paste -sd, -) || guest=''
+	cat > "$out/stats.json" <<END
+{"scenario": "$name", "substrate": "$substrate", "bare": ${bare:+true}${bare:-false},
+ "title": "$(json_string "$title")", "cpus": $cpus, "mem_mib": $mem, "wall_s": $((wall / 10)).$((wall % 10)),
+ "result": "$result", "reason": "$(json_string "$*")",
+ "emulator": "$(json_string "$(emulator_version)")",
+ "kernel": "$(json_string "$(kernel_version)")", "commit": "$commit",
+ "guest": [$guest]}
+END
+	sed -i 's/true1/true/' "$out/stats.json"
+	echo "$result $name $substrate: $*"
+	case $result in
+	PASS) exit 0 ;;
+	SKIP) exit 77 ;;
+	esac
+	exit 1
+}
+
+case " $substrates " in
+*" $substrate "*) ;;
+*) verdict SKIP "not for this substrate, but for: $substrates" ;;
+esac
+if [ "$substrate" = qemu-kvm ]; then
+	why=$(kvm_trouble)
+	[ -z "$why" ] || verdict SKIP "$why"
+fi
+
+# --- disks -------------------------------------------------------------------
+
+initrd=$top/build/dom0/initrd-$kernel.img
+needs_os=1
+case $boot in image|mbr) needs_os='' ;; esac
+[ -z "$needs_os" ] || [ -r "$initrd" ] || die "no $initrd: run 'make dom0' first"
+[ -n "$bare" ] || [ -r "$elf" ] || die "no $elf: run 'make' first"
+
+kernel_args="console=ttyS0,115200 quiet luv.cpus=$cpus${dom0:+ $dom0}"
+
+# The two menu entries. Luvalley leaves "LUVA" at 4F0h, in the BIOS data area's
+# scratch bytes: a GRUB that finds it there runs above Luvalley.
+grub_head()
+{
+	cat <<END
+serial --unit=0 --speed=115200
+terminal_output serial
+set timeout=0
+read_dword -v luv 0x4f0
+if [ "\$luv" = 4156554c ]; then set default=os; else set default=$1; fi
+END
+}
+
+grub_vmm()
+{
+	echo 'menuentry "Luvalley below the operating system" --id vmm {'
+	echo '	echo "loader: first pass, starting Luvalley"'
+	[ -z "$loader" ] || echo "	$loader"
+	case $boot in
+	multiboot2) echo "	multiboot2 /boot/luvalley.elf $1" ;;
+	*) echo "	multiboot /boot/luvalley.elf $1" ;;
+	esac
+	if [ "$boot" = direct ]; then
+		echo "	module --nounzip /boot/vmlinuz $kernel_args"
+		echo '	module --nounzip /boot/initrd'
+	fi
+	echo '}'
+}
+
+grub_os()
+{
+	echo 'menuentry "The operating system" --id os {'
+	echo '	echo "loader: starting the operating system"'
+	case $boot in
+	image) echo "	linux16 /boot/image $dom0" ;;
+	*)
+		echo "	linux /boot/vmlinuz $kernel_args"
+		echo '	initrd /boot/initrd'
+		;;
+	esac
+	echo '}'
+}
+
+# make_disk OUT FIRST WORD...: a disk with the entries named by the WORDs,
+# FIRST being the one when no Luvalley is there yet.
+make_disk()
+{
+	disk=$1
+	grub_head "$2" > "$disk.cfg"
+	shift 2
+	files=''
+	for w; do
+		case $w in
+		vmm)
+			grub_vmm "$vmm" >> "$disk.cfg"
+			files="$files luvalley.elf=$elf"
+			;;
+		os)
+			grub_os >> "$disk.cfg"
+			if [ "$boot" = image ]; then
+				files="$files image=$image"
+			else
+				files="$files vmlinuz=$cache/kernel-$kernel/vmlinuz initrd=$initrd"
+			fi
+			;;
+		esac
+	done
+	# shellcheck disable=SC2086 # NAME=FILE words
+	"$top/scripts/mkimage.sh" "$disk" "$disk.cfg" $files ||
+		verdict FAIL "mkimage.sh failed"
+}
+
+# The guest's own boot sectors, filled up to one cylinder.
+make_mbr()
+{
+	bin=$top/build/guests/$image.bin
+	[ -r "$bin" ] || die "no $bin: run 'make guests' first"
+	cp "$bin" "$1"
+	truncate -s $((16 * 63 * 512)) "$1"
+}
+
+disk0=$out/disk0.img disk1=''
+case $boot-$bare in
+second-disk-1) make_disk "$disk0" os os ;;
+second-disk-)
+	disk1=$out/disk1.img
+	make_disk "$disk0" vmm vmm
+	make_disk "$disk1" os os
+	;;
+mbr-1) make_mbr "$disk0" ;;
+mbr-)
+	disk1=$out/disk1.img
+	make_disk "$disk0" vmm vmm
+	make_mbr "$disk1"
+	;;
+*-1) make_disk "$disk0" os os ;;
+*-) make_disk "$disk0" vmm vmm os ;;
+esac
+
+# --- the emulators -----------------------------------------------------------
+
+start_qemu()
+{
+	accel=tcg,thread=multi
+	[ "$substrate" != qemu-kvm ] || accel=kvm
+	set -- -machine "$machine" -cpu "$qemu_cpu" -m "$mem" -smp "$cpus" \
+		-nodefaults -vga std -display none \
+		-debugcon "file:$out/vmm.log" \
+		-drive "file=$disk0,format=raw,if=ide,index=0,snapshot=on"
+	[ -z "$disk1" ] || set -- "$@" \
+		-drive "file=$disk1,format=raw,if=ide,index=1,snapshot=on"
+	if [ "$icount" = 1 ]; then
+		accel=tcg,thread=single
+		set -- "$@" -icount shift=0,sleep=off -seed 1 \
+			-rtc base=2024-01-01,clock=vm
+	fi
+	# shellcheck disable=SC2086 # words
+	set -- "$@" -accel "$accel" $qemu_extra
+	if [ -n "$inter" ]; then
+		tty=$(stty -g 2>/dev/null || :)
+		set -- "$@" -serial chardev:con -chardev \
+			"stdio,id=con,mux=on,signal=off,logfile=$out/serial.log"
+	else
+		set -- "$@" -serial "file:$out/serial.log"
+	fi
+	echo "qemu-system-x86_64 $*" > "$out/command"
+	qemu-system-x86_64 "$@" <&3 2>"$out/emulator.log" 3<&- &
+	emu=$!
+}
+
+start_bochs()
+{
+	reset=0
+	[ "$resets" = 0 ] || reset=1
+	cat > "$out/bochsrc" <<END
+display_library: rfb, options="timeout=0"
+cpu: $bochs_cpu, count=$cpus, ips=1000000000, reset_on_triple_fault=$reset
+memory: ${bochs_memory:-guest=$mem, host=$mem}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+boot: disk
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata1: enabled=0
+ata0-master: type=disk, mode=flat, path="$disk0"
+com1: enabled=1, mode=file, dev="$out/serial.log"
+log: "$out/emulator.log"
+panic: action=fatal
+clock: sync=none
+sound: driver=dummy
+plugin_ctrl: sb16=false, es1370=false
+port_e9_hack: enabled=1
+END
+	if [ -n "$disk1" ]; then
+		echo "ata0-slave: type=disk, mode=flat, path=\"$disk1\"" >> "$out/bochsrc"
+	fi
+	cat "$out/bochs-extra" >> "$out/bochsrc"
+	echo c > "$out/.debugger"
+	echo "bochs -q -f $out/bochsrc" > "$out/command"
+	bochs -q -f "$out/bochsrc" -rc "$out/.debugger" \
+		</dev/null >"$out/vmm.log" 2>&1 3<&- &
+	emu=$!
+	[ -z "$inter" ] || { show=1; echo "run-nested: Bochs takes no input, its console is only shown" >&2; }
+}
+
+# --- watching ----------------------------------------------------------------
+
+serial_at=0 serial_next=1 vmm_at=0 vmm_next=1
+
+# match LOG AT NEXT: go on from line AT of LOG with expectation NEXT as far as
+# they match; sets at and next.
+match()
+{
+	at=$2 next=$3
+	while re=$(sed -n "${next}p" "$out/.expect.$1") && [ -n "$re" ]; do
+		hit=$(tail -n "+$((at + 1))" "$out/$1.log" | tr -d '\r\000' |
+			grep -a -m1 -nE -- "$re" | cut -d: -f1) || :
+		[ -n "$hit" ] || return 0
+		at=$((at + hit)) next=$((next + 1))
+	done
+}
+
+# The first expectation that is still open, in words.
+open_expectation()
+{
+	re=$(sed -n "${vmm_next}p" "$out/.expect.vmm")
+	[ -z "$re" ] || { echo "vmm '$re'"; return; }
+	re=$(sed -n "${serial_next}p" "$out/.expect.serial")
+	[ -z "$re" ] || echo "serial '$re'"
+}
+
+check_logs()
+{
+	match serial "$serial_at" "$serial_next"
+	serial_at=$at serial_next=$next
+	match vmm "$vmm_at" "$vmm_next"
+	vmm_at=$at vmm_next=$next
+	bad=$(tr -d '\r\000' < "$out/serial.log" | grep -a -m1 -E -f "$out/.reject") ||
+		bad=$(tr -d '\r\000' < "$out/vmm.log" | grep -a -m1 -E -f "$out/.reject") || :
+	[ -z "$bad" ] || verdict FAIL "it said: $bad"
+	passes=$(grep -a -c 'loader: first pass' "$out/serial.log") || :
+	[ "$passes" -le $((resets + 1)) ] ||
+		verdict FAIL "the machine was reset $((passes - 1)) times, expected $resets"
+}
+
+watch()
+{
+	sizes=''
+	while :; do
+		alive=1
+		kill -0 "$emu" 2>/dev/null || alive=''
+		now=$(stat -c %s "$out/serial.log" "$out/vmm.log")
+		if [ "$now" != "$sizes" ]; then
+			sizes=$now
+			check_logs
+		fi
+		if [ "$end" = pattern ] && [ -z "$(open_expectation)" ]; then
+			wall=$(tenths)
+			verdict PASS "all seen after $((wall / 10)).$((wall % 10)) s"
+		fi
+		[ -n "$alive" ] || break
+		[ "$(tenths)" -lt $((limit * 10)) ] || [ -n "$inter" ] ||
+			verdict FAIL "$limit s are over, still waiting for: $(open_expectation)"
+		sleep 0.5
+	done
+}
+
+exec 3<&0
+[ -n "$inter" ] || exec 3</dev/null
+: > "$out/serial.log"
+: > "$out/vmm.log"
+start=$(date +%s%N)
+case $emulator in
+qemu) start_qemu ;;
+bochs) start_bochs ;;
+esac
+exec 3<&-
+if [ -n "$show" ]; then
+	tail -n +1 -f "$out/serial.log" &
+	tail_pid=$!
+fi
+watch
+wall=$(tenths)
+open=$(open_expectation)
+[ -z "$open" ] || verdict FAIL "the machine ended after $((wall / 10)).$((wall % 10)) s without: $open"
+[ -n "$bare" ] || [ "$passes" = $((resets + 1)) ] ||
+	verdict FAIL "the machine was reset $((passes - 1)) times, expected $resets"
+verdict PASS "powered off after $((wall / 10)).$((wall % 10)) s"
