@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cpu.h - a physical CPU under the VMM, and the virtual CPU it runs for dom0.
+ *
+ * Member keys: [I] immutable after init, [p] only the CPU itself,
+ * [a] atomic, any CPU.
+ */
+#pragma once
+
+#include "gwalk.h"
+#include "ipi.h"
+#include "layout.h"
+#include "mtrr.h"
+#include "types.h"
+#include "x86.h"
+#include <luvalley/luvalley.h>
+#include <stdatomic.h>
+
+/* General registers in hardware order, the order of ModRM and of dumps. */
+enum reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13,
+	   R14, R15, GPRS };
+
+/*
+ * A decoded VM exit. run() fills kind, reason, info1 and info2; the other
+ * members are collateral that only the kinds named have.
+ */
+struct vmexit {
+	enum luv_exit_kind kind;
+	uint32_t reason; /* SDM exit reason or APM EXITCODE (low 32 bits) */
+	uint64_t info1;	 /* exit qualification / EXITINFO1 */
+	uint64_t info2;	 /* guest-physical address / EXITINFO2 */
+	uint32_t insn_len; /* bytes advance() will skip */
+	gpa_t gpa;	 /* STAGE2: the address */
+	bool write;	 /* STAGE2: the access wanted to write */
+	uint16_t port;	 /* IO */
+	uint8_t size;	 /* IO: 1, 2 or 4 bytes */
+	bool in, string; /* IO */
+};
+
+/* One line of a CPU's memory of its last exits, for the dumps. */
+struct exit_record {
+	uint64_t tsc, rip, info1;
+	uint32_t reason;
+	uint32_t kind;
+};
+#define EXIT_RECORDS 64 /* power of two */
+
+struct vcpu {
+	uint64_t gpr[GPRS]; /* [p] RSP: only after hv->snapshot() */
+	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
+	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
+	_Atomic uint32_t poll; /* [a] non-zero: do not enter, look first */
+	void *hw;	    /* [I] the same, mapped */
+	struct cpu *cpu;    /* [I] where it runs */
+	struct vmexit exit; /* [p] */
+	bool nmi_pending;   /* [p] an NMI of dom0's waits for its turn */
+	bool nmi_window;    /* [p] NMI-window exiting / IRET intercept is on */
+	bool nmi_blocked;   /* [p] SVM: dom0 is in its NMI handler */
+	bool nmi_step;	    /* [p] SVM: stepping over the handler's IRET */
+	uint64_t host_rsp;  /* [p] VMX: what VMCS_HOST_RSP holds */
+};
+_Static_assert(offsetof(struct vcpu, hw_pa) == VCPU_HW_PA, "layout.h");
+_Static_assert(offsetof(struct vcpu, launched) == VCPU_LAUNCHED, "layout.h");
+_Static_assert(offsetof(struct vcpu, poll) == VCPU_POLL, "layout.h");
+
+/* Work other CPUs ask of this one, bits of cpu->requests. */
+enum request {
+	REQ_FLUSH = 1, /* forget cached stage-2 translations */
+	REQ_RESET = 2, /* a virtual INIT: park */
+};
+
+struct cpu {
+	struct vcpu dom0;
+	uint32_t index;		  /* [I] 0 = boot CPU */
+	uint32_t apic_id;	  /* [I] */
+	_Atomic uint32_t state;	  /* [a] enum luv_cpu_state */
+	_Atomic uint32_t startup; /* [a] state word of ipi.h */
+	_Atomic uint32_t requests;/* [a] enum request */
+	_Atomic uint32_t kick;	  /* [a] an NMI of the VMM's is on its way */
+	uint64_t apic_base;	  /* [p] MSR_IA32_APIC_BASE as dom0 set it */
+	uint64_t start_ticks;	  /* [I] */
+	uint64_t cr4;		  /* [I] host CR4 */
+	void *vmxon;		  /* [I] VMXON region or host save area */
+	hpa_t vmxon_pa;		  /* [I] */
+	uint32_t exits_seen;	  /* [p] index into records */
+	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
+	struct exit_record records[EXIT_RECORDS]; /* [p] */
+};
+_Static_assert(sizeof(struct cpu) < CPU_SIZE / 2, "half is for the stack");
+
+/* The CPU that runs this: its struct sits under its stack. */
+static inline struct cpu *this_cpu(void)
+{
+	uint64_t rsp;
+	__asm__("mov %%rsp, %0" : "=r"(rsp));
+	return (struct cpu *)(rsp & ~(uint64_t)(CPU_SIZE - 1));
+}
+
+/* The whole machine; written by the boot CPU before the others start. */
+struct machine {
+	struct cpu **cpu;   /* [I] cpu[0..cpus-1] */
+	unsigned cpus;	    /* [I] CPUs that came up */
+	uint64_t start_tsc; /* [I] TSC at VMM entry */
+	uint64_t ready_tsc; /* [I] TSC at dom0's start */
+};
+extern struct machine machine;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * hv.h - the seam between the VMM and a vendor's virtualization. Only vmx/
+ * and svm/ know a vendor; the rest sees decoded exits and these verbs.
+ */
+#pragma once
+
+#include "cpu.h"
+
+/* Guest state that walks and dumps want; a copy, not a window. */
+struct guest_state {
+	uint64_t rip, rflags, cr2;
+	struct gpaging paging;
+	uint64_t cs_base, ss_base;
+	uint16_t cs, ss, ds, es, fs, gs, tr;
+	unsigned bits; /* default operand size of CS: 16, 32 or 64 */
+	unsigned cpl;
+};
+
+enum event_type { EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* both vendors' */
+
+struct hv_ops {
+	const char *name;
+	enum luv_isa isa;
+
+	/* NULL if this CPU can do what the VMM needs; else one sentence. */
+	const char *(*probe)(void);
+	/* Once, boot CPU: build what all CPUs share (bitmaps, controls). */
+	void (*init)(void);
+	/* Each CPU: enter VMX operation / set EFER.SVME; allocate its state. */
+	void (*enable)(struct cpu *cpu);
+	/*
+	 * The state INIT leaves, but at cs:0 in real mode with base cs << 4.
+	 * SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset,
+	 * or INIT".
+	 */
+	void (*reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
+	/*
+	 * Enter the guest; on exit decode into v->exit. Returns false when
+	 * v->poll kept it from entering: nothing is decoded.
+	 */
+	bool (*run)(struct vcpu *v);
+	/*
+	 * Skip the exiting instruction: RIP, the interrupt shadow, and a #DB
+	 * if RFLAGS.TF is set.
+	 */
+	void (*advance)(struct vcpu *v);
+	/* Deliver an exception at the next entry. error < 0: no error code. */
+	void (*inject)(struct vcpu *v, unsigned vector, int64_t error);
+	/* An exit kind that only this vendor has. False: nobody knows it. */
+	bool (*own)(struct vcpu *v);
+	/* Forget stage-2 translations cached on this CPU. */
+	void (*flush)(struct vcpu *v);
+	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
+	void (*snapshot)(struct vcpu *v, struct guest_state *g);
+	/* Write gpr[RSP], rip and rflags back after they were changed. */
+	void (*resume_at)(struct vcpu *v, uint64_t rip, uint64_t rflags);
+	/* Print the VMCS or VMCB. */
+	void (*dump)(struct vcpu *v);
+	/* Leave virtualization mode on this CPU, for a reset. */
+	void (*disable)(void);
+};
+
+extern const struct hv_ops *hv; /* set once at boot */
+extern const struct hv_ops vmx_ops, svm_ops;

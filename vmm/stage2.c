@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stage2.c - the walker and its three operations. Levels count from 0 (4 KiB
+ * leaves) to 3 (root).
+ */
+#include "stage2.h"
+
+#define LEVELS	   4
+#define ENTRIES	   512
+#define TABLE	   7ull
+#define PRESENT	   7ull /* any of R, W, X; present, writable, user */
+#define LARGE	   BIT(7)
+#define ADDRESS	   0x000ffffffffff000ull
+#define SHIFT(l)   (12 + 9 * (l))
+#define SIZE(l)	   BIT(SHIFT(l))
+#define INDEX(a, l) ((a) >> SHIFT(l) & (ENTRIES - 1))
+
+static bool is_leaf(uint64_t e, unsigned level)
+{
+	return !level || (e & LARGE);
+}
+
+static int level_of(uint64_t size)
+{
+	for (int l = 0; l < 3; l++)
+		if (size == SIZE(l))
+			return l;
+	return -1;
+}
+
+/* Replace a leaf by a table of 512 leaves that reach the same memory. */
+static enum err split(struct stage2 *s, uint64_t *entry, unsigned level)
+{
+	uint64_t old = *entry;
+	uint64_t bits = old & ~ADDRESS;
+	uint64_t *t = s->alloc();
+
+	if (!t)
+		return ERR_NOMEM;
+	if (level == 1)
+		bits &= ~LARGE;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		t[i] = ((old & ADDRESS) + i * SIZE(level - 1)) | bits;
+	*(volatile uint64_t *)entry = s->to_pa(t) | TABLE;
+	return OK;
+}
+
+enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
+		    unsigned perm, enum mtrr_type type)
+{
+	int want = level_of(size);
+	uint64_t *t = s->root;
+
+	if (want < 0 || (want == 2 && !s->format->has_1g) ||
+	    ((gpa.v | hpa) & (size - 1)) || gpa.v >= BIT(SHIFT(LEVELS)))
+		return ERR_INVAL;
+	for (int l = LEVELS - 1; l > want; l--) {
+		uint64_t *e = &t[INDEX(gpa.v, l)];
+
+		if (!(*e & PRESENT)) {
+			void *new = s->alloc();
+
+			if (!new)
+				return ERR_NOMEM;
+			*(volatile uint64_t *)e = s->to_pa(new) | TABLE;
+		} else if (is_leaf(*e, (unsigned)l) &&
+			   split(s, e, (unsigned)l) != OK) {
+			return ERR_NOMEM;
+		}
+		t = s->to_ptr(*e & ADDRESS);
+	}
+	t += INDEX(gpa.v, want);
+	if ((*t & PRESENT) && !is_leaf(*t, (unsigned)want))
+		return ERR_INVAL;
+	*(volatile uint64_t *)t = hpa | s->format->leaf(perm, type) |
+				  (want ? LARGE : 0);
+	return OK;
+}
+
+uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size)
+{
+	const uint64_t *t = s->root;
+
+	for (int l = LEVELS - 1;; l--) {
+		uint64_t e = t[INDEX(gpa.v, l)];
+
+		if (size)
+			*size = SIZE(l);
+		if (!(e & PRESENT))
+			return 0;
+		if (is_leaf(e, (unsigned)l))
+			return e;
+		t = s->to_ptr(e & ADDRESS);
+	}
+}
+
+typedef enum mtrr_type (*type_fn)(uint64_t base, uint64_t len);
+
+static enum err retype(struct stage2 *s, uint64_t *t, unsigned level,
+		       uint64_t base, type_fn type_of)
+{
+	for (unsigned i = 0; i < ENTRIES; i++, base += SIZE(level)) {
+		enum mtrr_type type;
+		enum err e;
+
+		if (!(t[i] & PRESENT))
+			continue;
+		if (is_leaf(t[i], level)) {
+			type = type_of(base, SIZE(level));
+			if (type != MTRR_MIXED) {
+				*(volatile uint64_t *)&t[i] =
+					(t[i] & (ADDRESS | (level ? LARGE : 0))) |
+					s->format->leaf(t[i] & S2_RWX, type);
+				continue;
+			}
+			e = split(s, &t[i], level);
+			if (e != OK)
+				return e;
+		}
+		e = retype(s, s->to_ptr(t[i] & ADDRESS), level - 1, base,
+			   type_of);
+		if (e != OK)
+			return e;
+	}
+	return OK;
+}
+
+enum err stage2_retype(struct stage2 *s, type_fn type_of)
+{
+	return retype(s, s->root, LEVELS - 1, 0, type_of);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stage2.h - second-level page tables, EPT and nested paging alike: both have
+ * four levels of 512 entries, large pages at 2 MiB and 1 GiB, and differ only
+ * in the bits of an entry. SDM "The Extended Page Table Mechanism (EPT)"; APM
+ * "Nested Paging".
+ *
+ * Not locked: the caller serialises changes. Other CPUs may walk meanwhile:
+ * every change is one store of one entry.
+ */
+#pragma once
+
+#include "mtrr.h"
+#include "types.h"
+
+enum stage2_perm { S2_R = 1, S2_W = 2, S2_X = 4, S2_RWX = 7 };
+
+/* How a vendor writes a leaf. Tables are 7 in both: RWX / present, W, user. */
+struct stage2_format {
+	uint64_t (*leaf)(unsigned perm, enum mtrr_type type);
+	bool has_types; /* entries carry memory types */
+	bool has_1g;	/* this CPU has 1 GiB leaves */
+};
+
+struct stage2 {
+	uint64_t *root;
+	const struct stage2_format *format;
+	/* A zeroed page, or NULL; and its way from and to physical. */
+	void *(*alloc)(void);
+	uint64_t (*to_pa)(const void *table);
+	void *(*to_ptr)(uint64_t pa);
+};
+
+/*
+ * stage2_map - make one page at gpa reach hpa.
+ *   size  4 KiB, 2 MiB or 1 GiB (1 GiB only with format->has_1g)
+ *   perm  S2_W needs S2_R
+ * A larger page that is in the way is split; smaller ones below are replaced
+ * only if there are none (ERR_INVAL else). An equal page is overwritten.
+ * Returns OK; ERR_INVAL (alignment, size, tables in the way); ERR_NOMEM:
+ * reachability of every address is unchanged. Does not flush.
+ */
+MUST_USE enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa,
+			     uint64_t size, unsigned perm,
+			     enum mtrr_type type);
+
+/*
+ * stage2_lookup - the leaf for gpa, or 0 if nothing is mapped.
+ *   size  out, may be NULL: bytes of the page, or of the hole
+ */
+uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size);
+
+/*
+ * stage2_retype - give every leaf below `limit` the type that `type_of` says,
+ * splitting where a large page has more than one (MTRR_MIXED).
+ * Returns OK or ERR_NOMEM: leaves before the failure have new types.
+ */
+MUST_USE enum err stage2_retype(struct stage2 *s,
+				enum mtrr_type (*type_of)(uint64_t base,
+							  uint64_t len));
