@@ -26,6 +26,7 @@ enum reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13,
  */
 struct vmexit {
 	enum luv_exit_kind kind;
+	uint64_t rip;
 	uint32_t reason; /* SDM exit reason or APM EXITCODE (low 32 bits) */
 	uint64_t info1;	 /* exit qualification / EXITINFO1 */
 	uint64_t info2;	 /* guest-physical address / EXITINFO2 */
@@ -77,6 +78,7 @@ struct cpu {
 	_Atomic uint32_t startup; /* [a] state word of ipi.h */
 	_Atomic uint32_t requests;/* [a] enum request */
 	_Atomic uint32_t kick;	  /* [a] an NMI of the VMM's is on its way */
+	struct apic_addr apic;	  /* [p] written, others read: for logical IPIs */
 	uint64_t apic_base;	  /* [p] MSR_IA32_APIC_BASE as dom0 set it */
 	uint64_t start_ticks;	  /* [I] */
 	uint64_t cr4;		  /* [I] host CR4 */

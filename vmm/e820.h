@@ -19,7 +19,8 @@ struct e820 {
  * e820_normalize - sort, drop empty and overflowing rows, resolve overlaps
  * (the type that is less usable wins: a byte is RAM only if every row says
  * so), merge neighbours of equal type.
- * Returns OK; ERR_NOMEM if the result needs more than max rows: map unusable.
+ * Returns OK; ERR_NOMEM if the result, or what it passes through on the way,
+ * needs more than max rows: map unusable. Never if max >= 2 * count.
  */
 MUST_USE enum err e820_normalize(struct e820 *map);
 
@@ -39,7 +40,7 @@ MUST_USE enum err e820_carve(struct e820 *map, uint64_t base, uint64_t len,
 uint64_t e820_find_top(const struct e820 *map, uint64_t limit, uint64_t len,
 		       uint64_t align);
 
-/* Is all of [base, base+len) RAM that is not the VMM's? False on overflow. */
+/* Is all of [base, base+len) RAM, not the VMM's? False on overflow and len 0. */
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t len);
 
 /* Bytes of RAM in all; one past the highest RAM byte. */

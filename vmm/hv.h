@@ -51,6 +51,8 @@ struct hv_ops {
 	bool (*own)(struct vcpu *v);
 	/* Forget stage-2 translations cached on this CPU. */
 	void (*flush)(struct vcpu *v);
+	/* CR4 as the guest reads it: CPUID mirrors bits of it. */
+	uint64_t (*cr4)(struct vcpu *v);
 	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
 	/* Write gpr[RSP], rip and rflags back after they were changed. */

@@ -37,6 +37,8 @@ enum mtrr_type mtrr_type(const struct mtrr *m, uint64_t pa);
 /*
  * mtrr_range - the one type of [base, base+len), or MTRR_MIXED.
  *   base, len  4 KiB-aligned, len > 0; typically one page of any size.
- * Cost: a function of the number of registers, not of len.
+ * Cost: a function of the number of registers, not of len. A mask with holes
+ * may be too irregular to follow: then MTRR_MIXED though the type is one;
+ * never for a single 4 KiB page.
  */
 enum mtrr_type mtrr_range(const struct mtrr *m, uint64_t base, uint64_t len);

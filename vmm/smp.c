@@ -65,6 +65,7 @@ static struct cpu *cpu_new(uint32_t apic_id)
 	struct cpu *cpu = mem_need(CPU_SIZE, CPU_SIZE, "a CPU");
 
 	cpu->apic_id = apic_id;
+	cpu->apic = (struct apic_addr){ .id = apic_id, .dfr = ~0u };
 	cpu->dom0.cpu = cpu;
 	return cpu;
 }
@@ -198,12 +199,6 @@ void smp_nmi(struct trap_frame *f)
 		f->rip = (uint64_t)vmx_enter_abort;
 }
 
-void smp_drain_kick(struct cpu *cpu)
-{
-	while (atomic_load(&cpu->kick))
-		pause();
-}
-
 static bool runs_dom0(const struct cpu *cpu)
 {
 	return atomic_load(&cpu->state) == LUV_CPU_RUNNING;
@@ -249,10 +244,7 @@ void smp_startup_ipi(const struct icr *icr)
 	struct apic_addr from = lapic_addr();
 
 	for (unsigned i = 0; i < machine.cpus; i++) {
-		/* Only its ID is known of another CPU: INIT and SIPI to a
-		 * logical destination are matched by broadcast alone. */
-		struct apic_addr to = { .id = machine.cpu[i]->apic_id,
-					.dfr = ~0u, .x2apic = from.x2apic };
+		struct apic_addr to = machine.cpu[i]->apic;
 
 		if (icr_reaches(icr, &from, &to))
 			step(machine.cpu[i], icr);
@@ -287,7 +279,6 @@ uint8_t smp_park(struct cpu *cpu)
 			continue;
 		park_hlt(&cpu->dom0.poll);
 	}
-	smp_drain_kick(cpu);
 	cpu->dom0.nmi_pending = false; /* blocked in wait-for-SIPI */
 	atomic_store(&cpu->state, LUV_CPU_RUNNING);
 	return IPI_VECTOR(word);

@@ -36,5 +36,3 @@ void smp_request(struct cpu *cpu, enum request req);
 void smp_nmi(struct trap_frame *f);
 /* An NMI made dom0 exit. True: it was a kick of ours, not dom0's. */
 bool smp_nmi_was_kick(struct cpu *cpu);
-/* Wait until a kick that is on its way has come: it must not reach dom0. */
-void smp_drain_kick(struct cpu *cpu);

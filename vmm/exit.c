@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * exit.c - the loop: enter dom0, account the exit, let its handler decide.
+ */
+#include "exit.h"
+#include "console.h"
+#include "dom0.h"
+#include "dump.h"
+#include "lapic.h"
+#include "smp.h"
+
+static enum exit_action undefined(struct vcpu *v)
+{
+	hv->inject(v, VEC_UD, -1);
+	return RESUME;
+}
+
+static enum exit_action resume(struct vcpu *v)
+{
+	(void)v;
+	return RESUME;
+}
+
+/* INVD would drop modified lines, ours among them: write them back instead. */
+static enum exit_action invd(struct vcpu *v)
+{
+	(void)v;
+	wbinvd();
+	return SKIP;
+}
+
+/* SDM "XSETBV": CPL and value faults are those of the instruction itself. */
+static enum exit_action xsetbv(struct vcpu *v)
+{
+	uint64_t value = (v->gpr[RDX] << 32) | (uint32_t)v->gpr[RAX];
+
+	if (xsetbv_safe((uint32_t)v->gpr[RCX], value))
+		return SKIP;
+	hv->inject(v, VEC_GP, 0);
+	return RESUME;
+}
+
+/* What the processor does with a shutdown on a PC: the chipset resets it. */
+static enum exit_action triple_fault(struct vcpu *v)
+{
+	struct guest_state g;
+
+	hv->snapshot(v, &g);
+	log_printf("luvalley: dom0 triple fault on CPU %u at %04x:%lx: "
+		   "resetting the machine\n", v->cpu->index, g.cs, g.rip);
+	hv->disable();
+	trap_reset_machine();
+}
+
+static enum exit_action own(struct vcpu *v)
+{
+	return hv->own(v) ? RESUME : STOP;
+}
+
+static enum exit_action (*const handlers[EXIT_KINDS])(struct vcpu *v) = {
+	[EXIT_EXCEPTION] = own,
+	[EXIT_NMI] = resume, /* smp_nmi() has sorted it */
+	[EXIT_NMI_WINDOW] = own,
+	[EXIT_TRIPLE_FAULT] = triple_fault,
+	[EXIT_INIT] = own,
+	[EXIT_CPUID] = cpuid_exit,
+	[EXIT_HYPERCALL] = hypercall_exit,
+	[EXIT_CR] = own,
+	[EXIT_IO] = io_exit,
+	[EXIT_RDMSR] = msr_read_exit,
+	[EXIT_WRMSR] = msr_write_exit,
+	[EXIT_XSETBV] = xsetbv,
+	[EXIT_INVD] = invd,
+	[EXIT_VIRT_INSN] = undefined,
+	[EXIT_STAGE2] = dom0_stage2_fault,
+	[EXIT_TASK_SWITCH] = own,
+	[EXIT_IRET] = own,
+};
+
+/* Park until dom0 starts this CPU, and begin at its vector. */
+static void wait_for_start(struct cpu *cpu)
+{
+	uint8_t vector = smp_park(cpu);
+
+	hv->reset(&cpu->dom0, (uint16_t)(vector << 8), 0);
+}
+
+static void reset_requested(struct cpu *cpu)
+{
+	enum ipi_state s = IPI_STATE(atomic_load(&cpu->startup));
+
+	if (s != IPI_RESET && s != IPI_RESET_SIPI)
+		return; /* the tail of a wake-up that came in time */
+	if (cpu->index == 0) {
+		log_printf("luvalley: dom0 sent INIT to the boot CPU: "
+			   "resetting the machine\n");
+		hv->disable();
+		trap_reset_machine();
+	}
+	lapic_reset();
+	wait_for_start(cpu);
+}
+
+/* v->poll was set: see what is asked of this CPU. */
+static void serve(struct vcpu *v)
+{
+	uint32_t requests;
+
+	atomic_store(&v->poll, 0);
+	requests = atomic_exchange(&v->cpu->requests, 0);
+	if (requests & REQ_FLUSH)
+		hv->flush(v);
+	if (requests & REQ_RESET)
+		reset_requested(v->cpu);
+}
+
+static void record(struct cpu *cpu, uint64_t tsc)
+{
+	const struct vmexit *x = &cpu->dom0.exit;
+	struct exit_record *r =
+		&cpu->records[cpu->exits_seen++ & (EXIT_RECORDS - 1)];
+
+	r->tsc = tsc;
+	r->rip = x->rip;
+	r->info1 = x->info1;
+	r->reason = x->reason;
+	r->kind = x->kind;
+}
+
+_Noreturn void exit_loop(struct cpu *cpu)
+{
+	struct vcpu *v = &cpu->dom0;
+
+	if (IPI_STATE(atomic_load(&cpu->startup)) != IPI_RUN)
+		wait_for_start(cpu);
+	for (;;) {
+		enum exit_action (*handler)(struct vcpu *);
+		struct luv_exit_stat *stat;
+		enum exit_action action;
+		uint64_t tsc;
+
+		if (!hv->run(v)) {
+			serve(v);
+			continue;
+		}
+		tsc = rdtsc();
+		record(cpu, tsc);
+		handler = handlers[v->exit.kind];
+		action = handler ? handler(v) : STOP;
+		if (action == SKIP)
+			hv->advance(v);
+		else if (action == STOP)
+			panic_exit(v);
+		stat = &cpu->stats[v->exit.kind];
+		stat->count++;
+		stat->ticks += rdtsc() - tsc;
+	}
+}
