@@ -80,7 +80,7 @@ static enum mtrr_type fixed_type(const struct mtrr *m, uint64_t pa)
 	return valid_type(m->fixed[field / 8] >> (field % 8 * 8));
 }
 
-/* Bits of the address that variable range i compares; 0 if it is off. */
+/* Bits of the address that variable range i compares. */
 static uint64_t var_mask(const struct mtrr *m, unsigned i)
 {
 	return m->var[i].mask & (BIT(m->maxphyaddr) - PAGE_SIZE);
