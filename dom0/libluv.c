@@ -49,10 +49,12 @@ static enum opcode opcode(void)
 long luv_raw(uint64_t rax, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 	     uint64_t a4)
 {
+	/* First: a call may destroy the registers that follow. */
+	const enum opcode op = opcode();
 	register uint64_t r10 __asm__("r10") = a3;
 	register uint64_t r8 __asm__("r8") = a4;
 
-	if (opcode() == OPCODE_VMMCALL)
+	if (op == OPCODE_VMMCALL)
 		__asm__ volatile("vmmcall"
 				 : "+a"(rax)
 				 : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8)
