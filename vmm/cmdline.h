@@ -34,7 +34,8 @@ struct options {
  * contains '/' or ends in ".elf" is the image's own name and is skipped; the
  * words after "--" are not ours) into *o, defaults first.
  * Returns OK; ERR_INVAL: `why` (why_len bytes) holds one sentence that names
- * the word and says which words or values exist.
+ * the word and says which words or values exist; *o is complete all the same
+ * (defaults and the words before the bad one), so that it can be printed.
  */
 MUST_USE enum err cmdline_parse(const char *s, struct options *o, char *why,
 				size_t why_len);

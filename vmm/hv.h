@@ -51,6 +51,11 @@ struct hv_ops {
 	bool (*own)(struct vcpu *v);
 	/* Forget stage-2 translations cached on this CPU. */
 	void (*flush)(struct vcpu *v);
+	/*
+	 * EFER as dom0 sees it; value not NULL: set it, and return what it is
+	 * then (another value: refused). Only where the EFER MSR is trapped.
+	 */
+	uint64_t (*efer)(struct vcpu *v, const uint64_t *value);
 	/* CR4 as the guest reads it: CPUID mirrors bits of it. */
 	uint64_t (*cr4)(struct vcpu *v);
 	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
