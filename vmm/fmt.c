@@ -212,20 +212,19 @@ int fmt_vsnprintf(char *buf, size_t size, const char *format, va_list ap)
 	struct args a;
 
 	va_copy(a.ap, ap);
-	for (const char *f = format; *f; f++) {
-		const char *start = f;
+	for (const char *f = format; *f;) {
+		const char *start = f++;
 
-		if (*f++ != '%') {
+		if (*start != '%') {
 			put(&o, *start);
-			f = start;
 			continue;
 		}
 		struct spec s = parse_spec(&f, &a);
-		if (*f && convert(&o, &s, *f, &a))
-			continue;
-		if (!*f)
-			f--; /* the loop must see the terminator */
-		put_n(&o, start, (size_t)(f - start) + 1);
+		const bool known = *f && convert(&o, &s, *f, &a);
+		if (*f)
+			f++;
+		if (!known)
+			put_n(&o, start, (size_t)(f - start));
 	}
 	va_end(a.ap);
 	if (size > 0)
