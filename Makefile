@@ -1,13 +1,15 @@
 # Luvalley: one Makefile, no recursion. Everything built lives in build/.
 #   make run           install what is missing, build, boot Luvalley + dom0
 #   make nested-test   everything tested, last line "N passed, N failed, N skipped"
+#   make test          unit tests on this machine, under 10 s
+#   make lint          shellcheck, and the tree's own rules
 
 B	:= build
 CC	?= gcc
 CFLAGS_WARN := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 
-all: $(B)/luvalley.elf
+all: $(B)/luvalley.elf dom0 guests
 
 # --- the VMM: freestanding, linked twice to carry its own symbol table -------
 
@@ -43,8 +45,84 @@ $(B)/luvalley.sym.elf: $(VMM_OBJ) vmm/luvalley.lds scripts/mksyms.sh
 $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 	objcopy -O elf32-i386 --strip-all $< $@
 
+# --- dom0: static programs in one initramfs per kernel ------------------------
+
+CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
+KERNELS	:= cloud generic
+DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Iinclude -Idom0 -MMD -MP
+DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
+	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
+DOM0_LIB := $(B)/dom0/obj/libluv.o
+
+dom0: dom0-bin $(KERNELS:%=$(B)/dom0/initrd-%.img)
+dom0-bin: $(DOM0_BIN)
+
+$(B)/dom0/obj/%.o: dom0/%.c
+	@mkdir -p $(@D)
+	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+
+$(B)/dom0/obj/%.o: dom0/tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+
+$(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
+	$(CC) -static -pthread -o $@ $^ -ljansson
+
+$(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
+	@mkdir -p $(@D)
+	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN)
+
+$(CACHE)/kernel-%/version:
+	scripts/deps.sh
+
+# --- guests that are a boot sector --------------------------------------------
+
+GUESTS	:= $(patsubst scenarios/guests/%.S,$(B)/guests/%.bin,$(wildcard scenarios/guests/*.S))
+
+guests: $(GUESTS)
+
+$(B)/guests/%.bin: scenarios/guests/%.S
+	@mkdir -p $(@D)
+	$(CC) -m32 -c $< -o $(@:.bin=.o)
+	ld -m elf_i386 -Ttext=0x7c00 -e 0x7c00 --oformat=binary -o $@ $(@:.bin=.o)
+
+# --- unit tests: vmm/X_test.c with vmm/X.c and UNIT_DEPS_X --------------------
+
+UNIT	:= $(patsubst vmm/%.c,$(B)/unit/%,$(wildcard vmm/*_test.c))
+UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -Ivmm -Iinclude -MMD -MP
+
+.SECONDEXPANSION:
+$(UNIT): $(B)/unit/%_test: vmm/%_test.c vmm/%.c $$(UNIT_DEPS_$$*)
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -MF $@.d $^ -o $@ -lcmocka
+
+unit: $(UNIT)
+
+test: unit
+	scripts/unit-test.sh $(UNIT)
+
+# --- whole machines -----------------------------------------------------------
+
+run: deps all
+	scripts/run-nested.sh -v -o $(B)/run linux-dom0
+
+# Everything with both compilers; the machines run what gcc made.
+nested-test: deps
+	$(MAKE) CC=gcc all unit
+	$(MAKE) CC=clang B=$(B)/clang $(B)/clang/luvalley.elf dom0-bin unit
+	scripts/nested-test.sh scenarios/nested-test.list $(UNIT) $(UNIT:$(B)/%=$(B)/clang/%)
+
+deps:
+	scripts/deps.sh
+
+lint:
+	shellcheck scripts/*.sh .ci/run
+	shellcheck -s dash dom0/init
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean
--include $(VMM_OBJ:.o=.d)
+.PHONY: all clean deps dom0 dom0-bin guests lint nested-test run test unit
+.DELETE_ON_ERROR:
+-include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d)

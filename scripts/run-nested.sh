@@ -84,7 +84,7 @@ rm -f "$out"/* "$out"/.[a-z]*
 title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
 cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
 vmm='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
-qemu_cpu='' qemu_extra='' bochs_cpu='' bochs_memory=''
+qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
 case $substrate in
 qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
 qemu-kvm) qemu_cpu=host limit=120 ;;
@@ -140,6 +140,7 @@ set_key()
 	qemu-extra) qemu_extra="$qemu_extra $2" ;;
 	bochs-cpu) bochs_cpu=$2 ;;
 	bochs-memory) bochs_memory=$2 ;;
+	bochs-ips) bochs_ips=$2 ;;
 	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
 	expect)
 		case $2 in
@@ -404,7 +405,7 @@ start_bochs()
 	[ "$resets" = 0 ] || reset=1
 	cat > "$out/bochsrc" <<END
 display_library: rfb, options="timeout=0"
-cpu: $bochs_cpu, count=$cpus, ips=1000000000, reset_on_triple_fault=$reset
+cpu: $bochs_cpu, count=$cpus, ips=$bochs_ips, reset_on_triple_fault=$reset
 memory: ${bochs_memory:-guest=$mem, host=$mem}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/vgabios/vgabios.bin

@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# nested-test.sh - run the unit tests, then every row of a list of scenarios,
+# two at a time (LUV_JOBS), and count.
+#   nested-test.sh LIST [UNIT-TEST ...]
+# A row of LIST is "SCENARIO SUBSTRATE [run-nested.sh options]". Rows start in
+# the order of the list, so the long ones belong first. One line per test; the
+# logs of a row lie in build/nested/SCENARIO-SUBSTRATE. The ends of the logs of
+# what failed come after all rows; the last line is
+# "N passed, N failed, N skipped", the exit status 0 if nothing failed.
+set -u
+
+[ $# -ge 1 ] || { echo "usage: nested-test.sh LIST [UNIT-TEST ...]" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+top=${here%/*}
+list=$1
+shift
+jobs=${LUV_JOBS:-2}
+work=$(mktemp -d)
+pids=''
+trap 'for p in $pids; do kill "$p" 2>/dev/null; done; wait; rm -rf "$work"; exit 130' INT TERM HUP
+trap 'rm -rf "$work"' EXIT
+
+: > "$work/results"
+: > "$work/failed"
+
+for prog; do
+	"$here/unit-test.sh" "$prog" > "$work/unit" || cat "$work/unit" >> "$work/failed"
+	head -n 1 "$work/unit"
+	head -n 1 "$work/unit" >> "$work/results"
+done
+
+# show_tail FILE: its last lines, indented.
+show_tail()
+{
+	[ -s "$1" ] || return 0
+	echo "  -- ${1#"$top"/}"
+	tail -n 15 "$1" | tr -d '\r\033' | tr '\000' '?' | sed 's/^/     /'
+}
+
+# finish PID: report the row that ended.
+finish()
+{
+	wait "$1"
+	rc=$?
+	read -r row scenario substrate < "$work/row.$1"
+	line=$(tail -n 1 "$work/out.$row")
+	case $line in
+	PASS\ *|FAIL\ *|SKIP\ *) ;;
+	*) line="FAIL $scenario $substrate: run-nested.sh status $rc: $line" ;;
+	esac
+	echo "$line"
+	echo "$line" >> "$work/results"
+	case $line in
+	FAIL\ *)
+		dir=$top/build/nested/$scenario-$substrate
+		{
+			echo "$line"
+			show_tail "$dir/serial.log"
+			show_tail "$dir/vmm.log"
+		} >> "$work/failed"
+		;;
+	esac
+}
+
+# reap N: wait until fewer than N rows run.
+reap()
+{
+	while :; do
+		still=''
+		count=0
+		for p in $pids; do
+			if kill -0 "$p" 2>/dev/null; then
+				still="$still $p"
+				count=$((count + 1))
+			else
+				finish "$p"
+			fi
+		done
+		pids=$still
+		[ $count -ge "$1" ] || return 0
+		sleep 0.5
+	done
+}
+
+n=0
+while read -r scenario substrate options; do
+	case $scenario in
+	''|'#'*) continue ;;
+	esac
+	reap "$jobs"
+	n=$((n + 1))
+	# shellcheck disable=SC2086 # options are words
+	"$here/run-nested.sh" -s "$substrate" $options \
+		-o "$top/build/nested/$scenario-$substrate" "$scenario" \
+		> "$work/out.$n" 2>&1 < /dev/null &
+	echo "$n $scenario $substrate" > "$work/row.$!"
+	pids="$pids $!"
+done < "$list"
+reap 1
+
+cat "$work/failed"
+passed=$(grep -c '^PASS ' "$work/results")
+failed=$(grep -c '^FAIL ' "$work/results")
+skipped=$(grep -c '^SKIP ' "$work/results")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
