@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * hypercall.c - the calls of include/luvalley/luvalley.h, and the BIOS stub's.
+ * A call checks everything first; what it copies out is built on our stack.
+ */
+#include "bios.h"
+#include "console.h"
+#include "dom0.h"
+#include "dump.h"
+#include "exit.h"
+#include "hv.h"
+#include "mem.h"
+#include "string.h"
+
+#define HEADER_MIN 16  /* identify, cpu_stat: shortest useful buffer */
+#define CHUNK	   256 /* log bytes moved at a time */
+
+typedef int64_t (*call_fn)(struct vcpu *v, const struct guest_state *g);
+
+static int64_t copy_struct(const struct guest_state *g, uint64_t buf,
+			   uint64_t len, const void *src, size_t size)
+{
+	if (len < HEADER_MIN)
+		return -LUV_EINVAL;
+	if (len > LUV_MAX_COPY)
+		return -LUV_E2BIG;
+	if (dom0_copy_out(g, GVA(buf), src, len < size ? len : size) != OK)
+		return -LUV_EFAULT;
+	return (int64_t)size;
+}
+
+static int64_t call_identify(struct vcpu *v, const struct guest_state *g)
+{
+	struct luv_info info = {
+		.abi_version = LUV_ABI_VERSION,
+		.build = LUV_BUILD,
+		.isa = hv->isa,
+		.cpus = machine.cpus,
+		.vmm_base = mem.base,
+		.vmm_len = mem.len,
+		.vmm_used = mem.used,
+		.image_len = mem.image_len,
+		.ram_len = e820_ram_bytes(&dom0.map) + mem.len,
+		.start_ticks = machine.ready_tsc - machine.start_tsc,
+		.exit_kinds = EXIT_KINDS,
+		.apic_trap = dom0.apic_trapped,
+	};
+
+	memcpy(info.signature, LUV_SIGNATURE, sizeof(info.signature));
+	log_span(&info.log_first, &info.log_next);
+	return copy_struct(g, v->gpr[RDI], v->gpr[RSI], &info, sizeof(info));
+}
+
+static int64_t call_cpu_stat(struct vcpu *v, const struct guest_state *g)
+{
+	struct luv_cpu_stat stat;
+	const struct cpu *cpu;
+
+	if (v->gpr[RDI] >= machine.cpus)
+		return -LUV_ENOENT;
+	cpu = machine.cpu[v->gpr[RDI]];
+	stat = (struct luv_cpu_stat){
+		.cpu = cpu->index,
+		.apic_id = cpu->apic_id,
+		.state = cpu->state,
+		.exit_kinds = EXIT_KINDS,
+		.start_ticks = cpu->start_ticks,
+		.now = rdtsc(),
+	};
+	memcpy(stat.exits, cpu->stats, sizeof(stat.exits));
+	return copy_struct(g, v->gpr[RSI], v->gpr[RDX], &stat, sizeof(stat));
+}
+
+static int64_t call_log(struct vcpu *v, const struct guest_state *g)
+{
+	uint64_t pos = v->gpr[RDI], buf = v->gpr[RSI], len = v->gpr[RDX];
+	uint64_t first, next, done = 0;
+	char chunk[CHUNK];
+
+	if (len > LUV_MAX_COPY)
+		return -LUV_E2BIG;
+	log_span(&first, &next);
+	if (pos > next)
+		return -LUV_EINVAL;
+	if (pos < first)
+		pos = first;
+	while (done < len) {
+		size_t n = len - done < CHUNK ? len - done : CHUNK;
+
+		n = log_read(pos + done, chunk, n);
+		if (!n)
+			break;
+		if (dom0_copy_out(g, GVA(buf + done), chunk, n) != OK)
+			return -LUV_EFAULT;
+		done += n;
+	}
+	return (int64_t)done;
+}
+
+static int64_t call_memmap(struct vcpu *v, const struct guest_state *g)
+{
+	uint64_t first = v->gpr[RDI], rows = v->gpr[RDX];
+
+	if (rows > LUV_MAX_COPY)
+		return -LUV_E2BIG;
+	rows /= sizeof(struct luv_mem);
+	if (first >= dom0.map.count)
+		return 0;
+	if (rows > dom0.map.count - first)
+		rows = dom0.map.count - first;
+	if (dom0_copy_out(g, GVA(v->gpr[RSI]), &dom0.map.row[first],
+			  rows * sizeof(struct luv_mem)) != OK)
+		return -LUV_EFAULT;
+	return (int64_t)rows;
+}
+
+static const call_fn calls[] = {
+#define X(nr, name) [nr] = call_##name,
+	LUV_CALLS(X)
+#undef X
+};
+
+enum exit_action hypercall_exit(struct vcpu *v)
+{
+	uint32_t call = (uint32_t)v->gpr[RAX], nr = call ^ LUV_MAGIC;
+	enum exit_action action;
+	struct guest_state g;
+
+	hv->snapshot(v, &g);
+	if (bios_call(v, &g, &action))
+		return action;
+	if ((call & 0xffff0000) != LUV_MAGIC) {
+		hv->inject(v, VEC_UD, -1);
+		return RESUME;
+	}
+	if (dom0.opt.crash == CRASH_EXIT)
+		return STOP;
+	if (nr < ARRAY_SIZE(calls))
+		v->gpr[RAX] = (uint64_t)calls[nr](v, &g);
+	else
+		v->gpr[RAX] = (uint64_t)-LUV_ENOSYS;
+	return SKIP;
+}
