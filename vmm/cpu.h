@@ -81,7 +81,7 @@ struct cpu {
 	struct apic_addr apic;	  /* [p] written, others read: for logical IPIs */
 	uint64_t apic_base;	  /* [p] MSR_IA32_APIC_BASE as dom0 set it */
 	uint64_t start_ticks;	  /* [I] */
-	uint64_t cr4;		  /* [I] host CR4 */
+	bool init_redirected;	  /* [I] SVM: a real INIT raises #SX */
 	void *vmxon;		  /* [I] VMXON region or host save area */
 	hpa_t vmxon_pa;		  /* [I] */
 	uint32_t exits_seen;	  /* [p] index into records */

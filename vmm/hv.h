@@ -60,8 +60,8 @@ struct hv_ops {
 	uint64_t (*cr4)(struct vcpu *v);
 	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
-	/* Write gpr[RSP], rip and rflags back after they were changed. */
-	void (*resume_at)(struct vcpu *v, uint64_t rip, uint64_t rflags);
+	/* Let NMIs reach this CPU's IDT while it does not run a guest. */
+	void (*listen)(void);
 	/* Print the VMCS or VMCB. */
 	void (*dump)(struct vcpu *v);
 	/* Leave virtualization mode on this CPU, for a reset. */

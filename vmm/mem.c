@@ -24,7 +24,7 @@ extern char vmm_image[], vmm_text_end[], vmm_rodata_end[], vmm_end[];
 void relocate_switch(uint64_t cr3, void *dst, const void *src, uint64_t len);
 
 struct mem_region mem;
-static hpa_t image_base = HPA(0);
+static hpa_t image_base;
 static uint64_t *pml4;
 static struct lock alloc_lock = LOCK_INIT;
 

@@ -265,6 +265,7 @@ uint8_t smp_park(struct cpu *cpu)
 {
 	uint32_t word;
 
+	hv->listen();
 	atomic_store(&cpu->state, LUV_CPU_WAIT_SIPI);
 	word = advance_word(cpu, ipi_arrive);
 	for (;;) {
@@ -282,4 +283,11 @@ uint8_t smp_park(struct cpu *cpu)
 	cpu->dom0.nmi_pending = false; /* blocked in wait-for-SIPI */
 	atomic_store(&cpu->state, LUV_CPU_RUNNING);
 	return IPI_VECTOR(word);
+}
+
+void smp_init_received(void)
+{
+	struct icr icr = { .mode = ICR_INIT, .assert_ = true, .level = true };
+
+	step(this_cpu(), &icr);
 }

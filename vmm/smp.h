@@ -36,3 +36,6 @@ void smp_request(struct cpu *cpu, enum request req);
 void smp_nmi(struct trap_frame *f);
 /* An NMI made dom0 exit. True: it was a kick of ours, not dom0's. */
 bool smp_nmi_was_kick(struct cpu *cpu);
+
+/* A real INIT reached this CPU while it ran dom0: take it as one of dom0's. */
+void smp_init_received(void);

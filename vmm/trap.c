@@ -69,6 +69,8 @@ static bool fixup(struct trap_frame *f)
 
 void trap_handle(struct trap_frame *f)
 {
+	if (f->vector == VEC_SX)
+		return; /* a redirected INIT, see svm.c */
 	if (f->vector == VEC_NMI)
 		smp_nmi(f);
 	else if (!fixup(f))

@@ -18,16 +18,16 @@ typedef struct { uint64_t v; } gva_t; /* guest-linear */
 #define GPA(x) ((gpa_t){ (x) })
 #define GVA(x) ((gva_t){ (x) })
 
-#define PAGE_SIZE 4096ull
+#define PAGE_SIZE UINT64_C(4096)
 #define PAGE_MASK (PAGE_SIZE - 1)
-#define KIB	  1024ull
+#define KIB	  UINT64_C(1024)
 #define MIB	  (1024 * KIB)
 #define GIB	  (1024 * MIB)
 
 #define MUST_USE	__attribute__((warn_unused_result))
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define BIT(n)		(1ull << (n))
+#define BIT(n)		(UINT64_C(1) << (n))
 #define ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a) - 1))
 #define ALIGN_UP(x, a)	ALIGN_DOWN((x) + (uint64_t)(a) - 1, a)
 

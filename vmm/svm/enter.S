@@ -19,6 +19,7 @@
 	.text
 	.globl svm_enter
 svm_enter:
+	clgi
 	cmpl $0, VCPU_POLL(%rdi)
 	jne 1f
 	push %rbx
