@@ -89,7 +89,11 @@ static uint64_t get(struct bytes b, size_t offset, size_t size)
 static struct bytes skip(struct bytes b, size_t n)
 {
 	n = n < b.len ? n : b.len;
-	return (struct bytes){ b.p + n, b.len - n };
+	if (n > 0) {
+		b.p += n;
+		b.len -= n;
+	}
+	return b;
 }
 
 static bool has_signature(struct bytes b, const char *signature)

@@ -15,8 +15,8 @@ typedef const void *(*acpi_map)(uint64_t pa, size_t len);
 uint64_t acpi_find_rsdp(acpi_map map);
 
 /*
- * acpi_cpus - call `each` for every CPU the MADT says is enabled (local APIC
- * and x2APIC entries). `rsdp` from acpi_find_rsdp() or the boot loader.
+ * acpi_cpus - call `each` once for every CPU the MADT says is enabled (local
+ * APIC and x2APIC entries). `rsdp` from acpi_find_rsdp() or the boot loader.
  * Returns OK; ERR_NOENT (no valid MADT); the first error of `each`.
  */
 MUST_USE enum err acpi_cpus(acpi_map map, uint64_t rsdp,
@@ -33,7 +33,7 @@ struct acpi_sleep {
 /*
  * acpi_sleep - the FADT's sleep registers and the SLP_TYP of \_S3, found by
  * its name in DSDT and SSDTs (NameOp, "_S3_", PackageOp, constants).
- * Returns OK; ERR_NOENT: no FADT, or hardware-reduced.
+ * Returns OK; ERR_NOENT: no FADT, no PM1a port, or hardware-reduced.
  */
 MUST_USE enum err acpi_sleep(acpi_map map, uint64_t rsdp,
 			     struct acpi_sleep *out);
