@@ -51,6 +51,7 @@ struct vcpu {
 	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
 	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
 	_Atomic uint32_t poll; /* [a] non-zero: do not enter, look first */
+	uint64_t host_rsp;  /* [p] VMX: what VMCS_HOST_RSP holds */
 	void *hw;	    /* [I] the same, mapped */
 	struct cpu *cpu;    /* [I] where it runs */
 	struct vmexit exit; /* [p] */
@@ -58,11 +59,11 @@ struct vcpu {
 	bool nmi_window;    /* [p] NMI-window exiting / IRET intercept is on */
 	bool nmi_blocked;   /* [p] SVM: dom0 is in its NMI handler */
 	bool nmi_step;	    /* [p] SVM: stepping over the handler's IRET */
-	uint64_t host_rsp;  /* [p] VMX: what VMCS_HOST_RSP holds */
 };
 _Static_assert(offsetof(struct vcpu, hw_pa) == VCPU_HW_PA, "layout.h");
 _Static_assert(offsetof(struct vcpu, launched) == VCPU_LAUNCHED, "layout.h");
 _Static_assert(offsetof(struct vcpu, poll) == VCPU_POLL, "layout.h");
+_Static_assert(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "layout.h");
 
 /* Work other CPUs ask of this one, bits of cpu->requests. */
 enum request {

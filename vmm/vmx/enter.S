@@ -6,8 +6,7 @@
  *
  * Returns 0 after a VM exit, 1 if the entry failed (CF or ZF), 2 if v->poll
  * was set: not entered. Guest RAX..R15 but RSP are in v->gpr; guest RSP is in
- * the VMCS. VMCS_HOST_RSP must be RSP at vmx_host_rsp below, which is the
- * caller's RSP - 64: six callee-saved registers, v, and the return address.
+ * the VMCS. VMCS_HOST_RSP is written when the stack is not where it was.
  *
  *	stack:	[rsp] v  r15 r14 r13 r12 rbp rbx  return
  *
@@ -17,6 +16,8 @@
  * SDM "VM Entries", "VM Exits", "Loading Host State".
  */
 #include "../layout.h"
+
+#define VMCS_HOST_RSP 0x6c14
 
 	.text
 	.globl vmx_enter, vmx_exit, vmx_enter_check, vmx_enter_end
@@ -30,7 +31,12 @@ vmx_enter:
 	push %r15
 	push %rdi
 	mov %rdi, %rax
-	mov VCPU_GPR(2)(%rax), %rdx
+	cmp %rsp, VCPU_HOST_RSP(%rax)
+	je 1f
+	mov %rsp, VCPU_HOST_RSP(%rax)
+	mov $VMCS_HOST_RSP, %ecx
+	vmwrite %rsp, %rcx
+1:	mov VCPU_GPR(2)(%rax), %rdx
 	mov VCPU_GPR(3)(%rax), %rbx
 	mov VCPU_GPR(5)(%rax), %rbp
 	mov VCPU_GPR(6)(%rax), %rsi

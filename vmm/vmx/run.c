@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.c - entering and leaving a VMX guest, and the exits only VMX has.
+ * SDM "VM Entries", "VM Exits", "VM-Exit Information".
+ */
+#include "vmx.h"
+#include "../console.h"
+#include "../dom0.h"
+#include "../mem.h"
+#include "../smp.h"
+
+#define REASON_FAILED_ENTRY BIT(31)
+#define REASON_EPT_VIOLATION 48
+#define EPT_WRITE	    BIT(1)
+#define QUAL_NMI_UNBLOCKED  BIT(12)
+#define QUAL_IO_SIZE(q)	    (((q) & 7) + 1)
+#define QUAL_IO_IN	    BIT(3)
+#define QUAL_IO_STRING	    BIT(4)
+#define QUAL_IO_PORT(q)	    ((uint16_t)((q) >> 16))
+#define QUAL_CR_NUMBER(q)   ((q) & 15)
+#define QUAL_CR_TYPE(q)	    ((q) >> 4 & 3)
+#define QUAL_CR_REG(q)	    ((q) >> 8 & 15)
+#define AR_L		    BIT(13)
+#define AR_DB		    BIT(14)
+#define AR_DPL(ar)	    ((ar) >> 5 & 3)
+#define PDPTE_P		    BIT(0)
+#define PDPTE_RESERVED	    (BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | \
+			     BIT(8))
+
+int vmx_enter(struct vcpu *v);
+
+/* X(reason, kind): SDM appendix C "VMX Basic Exit Reasons". */
+#define REASONS(X)                                                             \
+	X(0, EXCEPTION) X(1, INTR) X(2, TRIPLE_FAULT) X(3, INIT) X(4, SIPI)    \
+	X(7, INTR_WINDOW) X(8, NMI_WINDOW) X(9, TASK_SWITCH) X(10, CPUID)      \
+	X(11, VIRT_INSN) X(12, HLT) X(13, INVD) X(18, HYPERCALL)               \
+	X(19, VIRT_INSN) X(20, VIRT_INSN) X(21, VIRT_INSN) X(22, VIRT_INSN)    \
+	X(23, VIRT_INSN) X(24, VIRT_INSN) X(25, VIRT_INSN) X(26, VIRT_INSN)    \
+	X(27, VIRT_INSN) X(28, CR) X(29, DR) X(30, IO) X(31, RDMSR)            \
+	X(32, WRMSR) X(40, PAUSE) X(48, STAGE2) X(50, VIRT_INSN) X(52, TIMER)  \
+	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
+
+static const uint8_t kinds[64] = {
+#define X(reason, kind) [reason] = EXIT_##kind,
+	REASONS(X)
+#undef X
+};
+
+static void decode_io(struct vmexit *x)
+{
+	x->port = QUAL_IO_PORT(x->info1);
+	x->size = (uint8_t)QUAL_IO_SIZE(x->info1);
+	x->in = x->info1 & QUAL_IO_IN;
+	x->string = x->info1 & QUAL_IO_STRING;
+}
+
+/* The event whose delivery this exit cut short is delivered again. */
+static void reinject(void)
+{
+	uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
+
+	if (!(info & INTR_INFO_VALID))
+		return;
+	if (info & INTR_INFO_ERROR)
+		vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE,
+			vmread(VMCS_IDT_VECTORING_ERROR_CODE));
+	if (INTR_INFO_TYPE(info) >= INTR_TYPE_SOFT)
+		vmwrite(VMCS_ENTRY_INSTRUCTION_LENGTH,
+			vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+	if (INTR_INFO_TYPE(info) == INTR_TYPE_NMI)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKING_NMI);
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, info & ~INTR_INFO_UNDEF12);
+}
+
+static void decode_stage2(struct vmexit *x)
+{
+	x->gpa = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+	x->info2 = x->gpa.v;
+	x->write = x->info1 & EPT_WRITE;
+	if (x->info1 & QUAL_NMI_UNBLOCKED) /* the IRET will run again */
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
+	reinject();
+}
+
+/* An NMI through our IDT: sorted there, and its IRET unblocks NMIs. */
+static void take_nmi(struct vmexit *x)
+{
+	x->info2 = vmread(VMCS_EXIT_INTERRUPTION_INFO);
+	if (INTR_INFO_TYPE(x->info2) != INTR_TYPE_NMI)
+		return;
+	x->kind = EXIT_NMI;
+	__asm__ volatile("int $2" ::: "memory");
+}
+
+static void decode(struct vcpu *v)
+{
+	struct vmexit *x = &v->exit;
+
+	x->reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	x->kind = x->reason < ARRAY_SIZE(kinds) ? kinds[x->reason] : EXIT_OTHER;
+	x->rip = vmread(VMCS_GUEST_RIP);
+	switch (x->kind) {
+	case EXIT_CPUID:
+	case EXIT_HYPERCALL:
+	case EXIT_RDMSR:
+	case EXIT_WRMSR:
+		x->info1 = 0;
+		x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+		return;
+	default:
+		break;
+	}
+	x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	x->info1 = vmread(VMCS_EXIT_QUALIFICATION);
+	if (x->kind == EXIT_STAGE2)
+		decode_stage2(x);
+	else if (x->kind == EXIT_IO)
+		decode_io(x);
+	else if (x->kind == EXIT_EXCEPTION)
+		take_nmi(x);
+	else if (x->kind == EXIT_NONE)
+		x->kind = EXIT_OTHER;
+}
+
+static void nmi_window(struct vcpu *v, bool on)
+{
+	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
+
+	v->nmi_window = on;
+	vmwrite(VMCS_PROCBASED_CTLS,
+		on ? c | PROC_NMI_WINDOW : c & ~PROC_NMI_WINDOW);
+}
+
+static void nmi_deliver(struct vcpu *v)
+{
+	bool blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+		       (BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI);
+
+	if (blocked ||
+	    (vmread(VMCS_ENTRY_INTERRUPTION_INFO) & INTR_INFO_VALID)) {
+		if (!v->nmi_window)
+			nmi_window(v, true);
+		return;
+	}
+	v->nmi_pending = false;
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+		INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
+}
+
+bool vmx_run(struct vcpu *v)
+{
+	int how;
+
+	if (__builtin_expect(v->nmi_pending, 0))
+		nmi_deliver(v);
+	how = vmx_enter(v);
+	if (how == 2)
+		return false;
+	if (how == 1)
+		panic("VM entry failed: VM-instruction error %lu",
+		      vmread(VMCS_INSTRUCTION_ERROR));
+	v->launched = 1;
+	decode(v);
+	return true;
+}
+
+void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
+{
+	/* Real mode pushes no error codes. */
+	bool has_error = error >= 0 && (vmread(VMCS_GUEST_CR0) & CR0_PE);
+
+	(void)v;
+	if (has_error)
+		vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, (uint64_t)error);
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+		INTR_INFO_VALID | INTR_TYPE_EXC << 8 | vector |
+		(has_error ? INTR_INFO_ERROR : 0));
+}
+
+void vmx_advance(struct vcpu *v)
+{
+	uint64_t rip = v->exit.rip + v->exit.insn_len, blocking;
+
+	/* Outside 64-bit mode the instruction pointer wraps at 4 GiB. */
+	if (__builtin_expect((v->exit.rip ^ rip) >> 32 != 0, 0) &&
+	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
+		rip = (uint32_t)rip;
+	vmwrite(VMCS_GUEST_RIP, rip);
+	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
+}
+
+/* PAE paging takes its four entries into the VMCS. False: #GP. */
+static bool load_pdptes(void)
+{
+	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
+	uint64_t pdpte[4];
+
+	if (!e820_is_ram(&dom0.map, cr3, sizeof(pdpte)))
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		pdpte[i] = ((uint64_t *)hpa_ptr(HPA(cr3)))[i];
+		if ((pdpte[i] & PDPTE_P) && (pdpte[i] & PDPTE_RESERVED))
+			return false;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+	return true;
+}
+
+/* SDM "MOV—Move to/from Control Registers": CR0. False: #GP. */
+static bool write_cr0_exit(uint64_t value)
+{
+	uint64_t old = vmread(VMCS_GUEST_CR0);
+	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
+	uint64_t entry = vmread(VMCS_ENTRY_CTLS);
+	uint64_t cr4 = vmread(VMCS_GUEST_CR4);
+	bool l = vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L;
+
+	if (((value & CR0_PG) && !(value & CR0_PE)) ||
+	    ((value & CR0_NW) && !(value & CR0_CD)) || value >> 32)
+		return false;
+	if ((value & CR0_PG) && !(old & CR0_PG) && (efer & EFER_LME)) {
+		if (!(cr4 & CR4_PAE) || l)
+			return false;
+		efer |= EFER_LMA;
+		entry |= ENTRY_IA32E;
+	} else if (!(value & CR0_PG) && (old & CR0_PG) && (efer & EFER_LMA)) {
+		if (l)
+			return false;
+		efer &= ~EFER_LMA;
+		entry &= ~ENTRY_IA32E;
+	}
+	if ((value & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA) &&
+	    !load_pdptes())
+		return false;
+	vmwrite(VMCS_GUEST_IA32_EFER, efer);
+	vmwrite(VMCS_ENTRY_CTLS, entry);
+	vmwrite(VMCS_GUEST_CR0, value | CR0_NE | CR0_ET);
+	vmwrite(VMCS_CR0_READ_SHADOW, value | CR0_ET);
+	return true;
+}
+
+/*
+ * Only writes of the masked bits exit: CR0.NE, which VMX wants set, and
+ * CR4.VMXE and SMXE, which this CPU does not have as far as dom0 can see.
+ */
+static void cr_exit(struct vcpu *v)
+{
+	uint64_t q = v->exit.info1, value;
+
+	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	value = v->gpr[QUAL_CR_REG(q)];
+	if (!(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
+		value = (uint32_t)value;
+	if (QUAL_CR_NUMBER(q) == 0 && QUAL_CR_TYPE(q) == 0 &&
+	    write_cr0_exit(value))
+		vmx_advance(v);
+	else
+		vmx_inject(v, VEC_GP, 0);
+}
+
+bool vmx_own(struct vcpu *v)
+{
+	switch (v->exit.kind) {
+	case EXIT_CR:
+		cr_exit(v);
+		return true;
+	case EXIT_NMI_WINDOW:
+		nmi_window(v, false);
+		return true;
+	case EXIT_INIT:
+		smp_init_received();
+		return true;
+	default:
+		return false;
+	}
+}
+
+uint64_t vmx_cr4(struct vcpu *v)
+{
+	(void)v;
+	return vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
+}
+
+void vmx_snapshot(struct vcpu *v, struct guest_state *g)
+{
+	uint64_t cs = vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
+	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
+	unsigned cpl = AR_DPL(vmread(VMCS_GUEST_SS_ACCESS_RIGHTS));
+
+	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	*g = (struct guest_state){
+		.rip = vmread(VMCS_GUEST_RIP),
+		.rflags = vmread(VMCS_GUEST_RFLAGS),
+		.cr2 = read_cr2(),
+		.paging = { vmread(VMCS_GUEST_CR0), vmread(VMCS_GUEST_CR3),
+			    vmx_cr4(v), efer, cpl == 3 },
+		.cs_base = vmread(VMCS_GUEST_CS_BASE),
+		.ss_base = vmread(VMCS_GUEST_SS_BASE),
+		.cs = (uint16_t)vmread(VMCS_GUEST_CS_SELECTOR),
+		.ss = (uint16_t)vmread(VMCS_GUEST_SS_SELECTOR),
+		.ds = (uint16_t)vmread(VMCS_GUEST_DS_SELECTOR),
+		.es = (uint16_t)vmread(VMCS_GUEST_ES_SELECTOR),
+		.fs = (uint16_t)vmread(VMCS_GUEST_FS_SELECTOR),
+		.gs = (uint16_t)vmread(VMCS_GUEST_GS_SELECTOR),
+		.tr = (uint16_t)vmread(VMCS_GUEST_TR_SELECTOR),
+		.cpl = cpl,
+		.bits = (efer & EFER_LMA) && (cs & AR_L) ? 64 :
+			cs & AR_DB ? 32 : 16,
+	};
+}
+
+void vmx_dump(struct vcpu *v)
+{
+	static const struct { uint16_t field; const char *name; } fields[] = {
+#define X(name, encoding) { encoding, #name },
+#include "vmcs.def"
+#undef X
+	};
+
+	log_printf("VMCS at %lx:\n", v->hw_pa.v);
+	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
+		uint64_t value = 0;
+
+		/* A field this CPU does not have reads as failure. */
+		__asm__ volatile("vmread %1, %0" : "+r"(value)
+				 : "r"((uint64_t)fields[i].field) : "cc");
+		log_printf("  %-28s %016lx%s", fields[i].name, value,
+			   i % 2 ? "\n" : "");
+	}
+	log_printf("\n");
+}
