@@ -246,7 +246,7 @@ static void hypercall_into_vmm(int mem)
 
 		if (!p)
 			return;
-		catch_signal(do_copy, &touch); /* the mapping is lazy */
+		catch_signal(do_copy, &touch); /* as present as it gets */
 		expect_eq("identify into the VMM's memory",
 			  luv_call(LUV_CALL_identify, addr, PAGE, 0, 0, 0),
 			  -LUV_EFAULT);
