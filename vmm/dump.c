@@ -11,7 +11,8 @@
 
 #define TRACE_DEPTH 24
 
-struct symbol { uint32_t offset, name; };
+/* The low half of an address, and where its name is. */
+struct symbol { uint32_t low, name; };
 extern const char symtab_start[], symtab_end[], vmm_image[], vmm_text_end[];
 
 static const char *const exit_names[] = {
@@ -38,11 +39,11 @@ void dump_symbol(uint64_t rip, char *buf, size_t len)
 
 	if (rip >= base && rip < (uint64_t)vmm_text_end)
 		for (; (const char *)s < symtab_end; s++)
-			if (base + s->offset <= rip)
+			if (s->low <= (uint32_t)rip)
 				best = s;
 	if (best)
 		fmt_snprintf(buf, len, "%s+0x%lx", symtab_start + best->name,
-			     rip - base - best->offset);
+			     (uint64_t)((uint32_t)rip - best->low));
 	else
 		fmt_snprintf(buf, len, "?");
 }

@@ -12,7 +12,7 @@
 
 #define VECTORS	  32
 #define GATE_INT  0x8e
-#define ENTRY_SIZE 16 /* .balign in trap.S */
+#define ENTRY_SIZE 16 /* .balign in idt.S */
 
 struct gate {
 	uint16_t offset0, selector;

@@ -4,7 +4,7 @@
 
 #include "types.h"
 
-/* As trap.S pushes it. */
+/* As idt.S pushes it. */
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
 	uint64_t rdi, rsi, rbp, rbx, rdx, rcx, rax;

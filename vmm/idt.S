@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * trap.S - entries of the VMM's IDT, vectors 0-31. Interrupts stay disabled,
+ * idt.S - entries of the VMM's IDT, vectors 0-31. Interrupts stay disabled,
  * so the only events are exceptions (ours: fixed up or fatal) and NMIs.
  *
  * Stack at trap_common, which is struct trap_frame of trap.h:
