@@ -654,8 +654,10 @@ static void test_dirty(void)
 	long got;
 
 	memset(p, FILL, 2 * PAGE);
-	if (madvise(p, 2 * PAGE, MADV_FREE))
-		return note("note: no MADV_FREE, the Dirty flag is not tested");
+	if (madvise(p, 2 * PAGE, MADV_FREE)) {
+		note("note: no MADV_FREE, the Dirty flag is not tested");
+		return;
+	}
 	got = call_at(&calls[0], (uintptr_t)p, calls[0].len);
 	madvise(p, 2 * PAGE, MADV_PAGEOUT);
 	if (!all_bytes(p + PAGE, PAGE, 0))

@@ -197,9 +197,11 @@ static void send_from(unsigned cpu, bool (*send)(void), bool to_self,
 
 	read_nmis(before);
 	for (unsigned i = 0; i < sends; i++) {
-		if (!send())
-			return note("note: a send from CPU %u went astray, "
+		if (!send()) {
+			note("note: a send from CPU %u went astray, "
 				    "this round does not count", cpu);
+			return;
+		}
 		sent++;
 		wait_for_sum(start + (uint64_t)sent * each);
 	}

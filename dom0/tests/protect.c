@@ -111,8 +111,10 @@ static void test_iomem(void)
 			end = last > end ? last : end;
 		}
 	fclose(f);
-	if (end == 0)
-		return note("note: /proc/iomem hides addresses, not tested");
+	if (end == 0) {
+		note("note: /proc/iomem hides addresses, not tested");
+		return;
+	}
 	expect(reserved == vmm.vmm_len,
 	       "/proc/iomem reserves 0x%" PRIx64 " of 0x%" PRIx64
 	       " bytes of the VMM", reserved, vmm.vmm_len);
@@ -588,14 +590,18 @@ static void mtrr(int fd)
 	uint64_t cap, base, mask, now;
 	uint32_t msr = MSR_MTRR_PHYSBASE0;
 
-	if (msr_read(fd, MSR_MTRRCAP, &cap) || !(cap & 0xff))
-		return note("note: no variable MTRRs, not tested");
+	if (msr_read(fd, MSR_MTRRCAP, &cap) || !(cap & 0xff)) {
+		note("note: no variable MTRRs, not tested");
+		return;
+	}
 	for (; cap & 0xff; cap--, msr += 2)
 		if (msr_read(fd, msr, &base) == 0 &&
 		    msr_read(fd, msr + 1, &mask) == 0 && !(mask & MTRR_VALID))
 			break;
-	if (!(cap & 0xff))
-		return note("note: every MTRR is in use, not tested");
+	if (!(cap & 0xff)) {
+		note("note: every MTRR is in use, not tested");
+		return;
+	}
 	expect(msr_write(fd, msr, vmm.vmm_base) == 0 &&
 		       msr_write(fd, msr + 1,
 				 (phys_mask() & ~(mtrr_len() - 1)) |
