@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ap.S - how an application processor gets from its SIPI to C. smp.c copies
- * ap_page..ap_page_end to AP_PAGE, fills the three words, and puts the page's
+ * ap_page..ap_page_end to AP_PAGE, fills the four words, and puts the page's
  * own bytes back when all CPUs are in.
  *
  *	ap_cr3	 page table with AP_PAGE mapped one to one
+ *	ap_efer	 EFER to start with: LME, and NXE as the tables want
  *	ap_stack its stack's top
  *	ap_main	 where it goes
  *
@@ -16,11 +17,10 @@
 #define CR0_PG	0x80000000
 #define CR4_PAE 0x20
 #define MSR_EFER 0xc0000080
-#define EFER_LME 0x100
 #define AP(sym) (AP_PAGE + (sym) - ap_page)
 
 	.section .rodata
-	.globl ap_page, ap_page_end, ap_cr3, ap_stack, ap_main
+	.globl ap_page, ap_page_end, ap_cr3, ap_efer, ap_stack, ap_main
 	.code16
 ap_page:
 	cli
@@ -44,8 +44,8 @@ ap_page:
 	mov AP(ap_cr3), %eax
 	mov %eax, %cr3
 	mov $MSR_EFER, %ecx
-	rdmsr
-	or $EFER_LME, %eax
+	mov AP(ap_efer), %eax
+	xor %edx, %edx
 	wrmsr
 	mov %cr0, %eax
 	or $CR0_PG, %eax
@@ -68,6 +68,8 @@ ap_gdtr:
 	.balign 8
 ap_gdt:	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0, 0x00cf9b000000ffff
 ap_cr3:	.quad 0
+ap_efer:
+	.quad 0
 ap_stack:
 	.quad 0
 ap_main:

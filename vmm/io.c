@@ -9,7 +9,9 @@
 #include "mem.h"
 
 #define CMOS_INDEX	0x70
-#define CMOS_SHUTDOWN	0x0f /* warm-reset code */
+#define CMOS_DATA	0x71
+#define CMOS_SHUTDOWN	0x0f /* register: what a CPU does after INIT */
+#define SHUTDOWN_JUMP	0x0a /* jump through 40:67, as INIT-SIPI needs */
 #define CMOS_INDEX_MASK 0x7f /* bit 7 disables NMIs */
 #define PM1_SLP_EN	BIT(13)
 #define PM1_SLP_TYP(v)	((v) >> 10 & 7)
@@ -22,6 +24,7 @@ unsigned io_trapped(uint16_t *ports)
 	unsigned n = 0;
 
 	ports[n++] = CMOS_INDEX;
+	ports[n++] = CMOS_DATA;
 	if (dom0.has_sleep && s->has_s3) {
 		ports[n++] = s->pm1a_cnt;
 		ports[n++] = s->pm1a_cnt + 1;
@@ -92,6 +95,22 @@ static void in(struct vcpu *v, uint16_t port, unsigned size)
 		*rax = inl(port);
 }
 
+/* Is this the write of the code that goes before an INIT? */
+static bool announces_init(uint16_t port, uint32_t value, unsigned size)
+{
+	static _Atomic uint8_t index;
+
+	if (port == CMOS_INDEX) {
+		index = value & CMOS_INDEX_MASK;
+		if (size == 1)
+			return false;
+		value >>= 8;
+	} else if (port != CMOS_DATA) {
+		return false;
+	}
+	return index == CMOS_SHUTDOWN && (value & 0xff) == SHUTDOWN_JUMP;
+}
+
 enum exit_action io_exit(struct vcpu *v)
 {
 	const struct vmexit *x = &v->exit;
@@ -107,9 +126,7 @@ enum exit_action io_exit(struct vcpu *v)
 		in(v, x->port, x->size);
 		return SKIP;
 	}
-	if (x->port == CMOS_INDEX &&
-	    (value & CMOS_INDEX_MASK) == CMOS_SHUTDOWN &&
-	    !v->cpu->apic.x2apic)
+	if (announces_init(x->port, value, x->size) && !v->cpu->apic.x2apic)
 		dom0_apic_trap(true);
 	if (wants_s3(x->port, value, x->size))
 		return sleep_s3(v);

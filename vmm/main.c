@@ -90,6 +90,7 @@ static void dom0_start(void)
 	} else {
 		bios_entry(&cs, &ip);
 	}
+	dom0_apic_settled();
 	hv->reset(&cpu->dom0, cs, ip);
 	cpu->dom0.gpr[RDX] = dom0.opt.boot_drive;
 	machine.ready_tsc = rdtsc();

@@ -137,7 +137,7 @@ void mem_init(struct e820 *map)
 	pml4 = mem_need(PAGE_SIZE, PAGE_SIZE, "page tables");
 	map_direct(nx);
 	map_image(HPA(mem.base), nx);
-	pml4[0] = pml4[DIRECT_BASE >> PML4_SHIFT & 511];
+	table(&table(&pml4[0])[0])[0] = PTE_P | PTE_W | PTE_PS;
 	image_base = HPA(mem.base);
 	relocate_switch(ptr_hpa(pml4).v, hpa_ptr(HPA(mem.base)), hpa_ptr(from),
 			len);

@@ -32,7 +32,7 @@ hpa_t image_hpa(const void *p);
  */
 void mem_init(struct e820 *map);
 
-/* Drop the one-to-one mapping that starting the other CPUs needs. */
+/* Drop the one-to-one mapping of low memory that starting CPUs needs. */
 void mem_seal(void);
 
 /*

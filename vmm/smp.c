@@ -27,7 +27,7 @@
 #define PIT_MAX_US   50000
 
 extern char ap_page[], ap_page_end[];
-extern uint64_t ap_cr3, ap_stack, ap_main;
+extern char ap_cr3[], ap_efer[], ap_stack[], ap_main[];
 extern const char park_hlt_start[] __asm__("park_hlt");
 extern const char park_hlt_end[];
 extern const char vmx_enter_check[], vmx_enter_end[], vmx_enter_abort[];
@@ -87,18 +87,22 @@ static void ap_entry(void)
 
 	trap_init();
 	write_cr0(read_cr0() | CR0_WP | CR0_NE);
-	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_NXE);
 	start.ready(cpu);
 	atomic_store(&start.online, cpu);
 	start.main();
+}
+
+/* A word of ap.S in the copy that the CPUs run. */
+static uint64_t *ap_word(const char *word)
+{
+	return hpa_ptr(HPA(AP_PAGE + (uint64_t)(word - ap_page)));
 }
 
 static bool start_one(struct cpu *cpu)
 {
 	uint64_t t0 = rdtsc();
 
-	*(uint64_t *)(hpa_ptr(HPA(AP_PAGE + (uint64_t)((char *)&ap_stack -
-		ap_page)))) = (uint64_t)cpu + CPU_SIZE;
+	*ap_word(ap_stack) = (uint64_t)cpu + CPU_SIZE;
 	lapic_send(cpu->apic_id, ICR_INIT, 0);
 	delay_us(INIT_US);
 	for (unsigned tries = 0; tries < 2; tries++) {
@@ -158,9 +162,9 @@ void smp_start(uint64_t rsdp, unsigned limit, void (*ready)(struct cpu *cpu),
 	start.main = main;
 	memcpy(saved, page, len);
 	memcpy(page, ap_page, len);
-	*(uint64_t *)(page + ((char *)&ap_cr3 - ap_page)) = read_cr3();
-	*(uint64_t *)(page + ((char *)&ap_main - ap_page)) =
-		(uint64_t)ap_entry;
+	*ap_word(ap_cr3) = read_cr3();
+	*ap_word(ap_efer) = rdmsr(MSR_IA32_EFER) & ~(EFER_LMA | EFER_SVME);
+	*ap_word(ap_main) = (uint64_t)ap_entry;
 	if (!rsdp || acpi_cpus(acpi_ptr, rsdp, each_cpu, &limit) != OK)
 		log_printf("luvalley: no usable ACPI MADT: using %u CPU(s)\n",
 			   machine.cpus);
