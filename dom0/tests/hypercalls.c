@@ -698,13 +698,10 @@ static void crossing(size_t before, bool good_first)
 static void crossing_log(void)
 {
 	unsigned char *p = pages_new(2);
-	size_t before = 1000, len = 2000;
 	uint64_t room = vmm.log_next - vmm.log_first;
+	size_t len = room < 2000 ? room : 2000;
+	size_t before = len - 1;
 
-	if (room < len) {
-		before = room / 2;
-		len = room;
-	}
 	memset(p, FILL, PAGE);
 	expect_eq("a long log half on an untouched page",
 		  luv_call(LUV_CALL_log, vmm.log_first,
