@@ -22,7 +22,7 @@
 
 extern const char bios_stub[], bios_int15[], bios_start[], bios_drive[],
 	bios_old15[], bios_call15[], bios_call_go[], bios_call_fail[],
-	bios_stub_end[];
+	bios_linux[], bios_stub_end[];
 
 static uint16_t stub_segment;
 
@@ -63,10 +63,10 @@ void bios_prepare(uint8_t boot_drive)
 		die("the memory map has too many rows to hook INT 15h");
 }
 
-void bios_entry(uint16_t *cs, uint16_t *ip)
+void bios_entry(bool linux_image, uint16_t *cs, uint16_t *ip)
 {
 	*cs = stub_segment;
-	*ip = offset(bios_start);
+	*ip = offset(linux_image ? bios_linux : bios_start);
 }
 
 static bool e820_row(struct vcpu *v, const struct guest_state *g)

@@ -18,8 +18,11 @@
 /* Take 1 KiB of base memory, hook INT 15h. Before dom0.map is final. */
 void bios_prepare(uint8_t boot_drive);
 
-/* Where dom0 starts when it boots a disk: real-mode segment and offset. */
-void bios_entry(uint16_t *cs, uint16_t *ip);
+/*
+ * Where dom0 starts, real-mode segment and offset: the program that reads the
+ * boot sector, or the one that enters what linux_load() has put in place.
+ */
+void bios_entry(bool linux_image, uint16_t *cs, uint16_t *ip);
 
 /*
  * bios_call - a hypercall instruction in real mode: true if it is one of the

@@ -8,7 +8,7 @@
 	.section .rodata
 	.code16
 	.globl bios_stub, bios_int15, bios_start, bios_drive, bios_old15
-	.globl bios_call15, bios_call_go, bios_call_fail, bios_stub_end
+	.globl bios_call15, bios_call_go, bios_call_fail, bios_linux, bios_stub_end
 
 bios_stub:
 	/* INT 15h: ours are E820h, E801h and AH=88h. */
@@ -66,6 +66,16 @@ bios_call_go:
 	mov $0, %dh
 	mov $0xaa55, %ax
 	ljmp $0, $0x7c00
+	/* Start a Linux kernel: set-up code at 9000:0, entered at 9020:0. */
+bios_linux:
+	cli
+	mov $0x9000, %ax
+	mov %ax, %ds
+	mov %ax, %es
+	mov %ax, %ss
+	mov $0xe000, %sp
+	ljmp $0x9020, $0
+
 3:
 bios_call_fail:
 	.byte 0, 0, 0

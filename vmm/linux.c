@@ -22,7 +22,7 @@
 #define CAN_USE_HEAP	   0x80
 #define LOADER_UNKNOWN	   0xff
 
-#define SETUP_PA    0x90000
+#define SETUP_PA    0x90000 /* bios_stub.S enters it */
 #define SETUP_MAX   0x8000
 #define HEAP_END    0xe000
 #define CMDLINE_PA  (SETUP_PA + HEAP_END)
@@ -70,7 +70,7 @@ static uint64_t place_initrd(const struct boot_module *m, uint32_t addr_max)
 	return to;
 }
 
-void linux_load(const struct boot_info *boot, uint16_t *cs, uint16_t *ip)
+void linux_load(const struct boot_info *boot)
 {
 	const struct boot_module *k = &boot->module[0], *i = &boot->module[1];
 	uint64_t setup, to;
@@ -100,6 +100,4 @@ void linux_load(const struct boot_info *boot, uint16_t *cs, uint16_t *ip)
 	put32(SETUP_PA + HDR_CMD_LINE, CMDLINE_PA);
 	memcpy(at(CMDLINE_PA), arguments(k->args),
 	       strlen(arguments(k->args)) + 1);
-	*cs = (SETUP_PA >> 4) + 0x20;
-	*ip = 0;
 }

@@ -10,7 +10,6 @@
 
 /*
  * linux_load - put kernel, command line and initrd where the protocol wants
- * them; dies with a sentence if they are no kernel or do not fit. Out: where
- * dom0 starts.
+ * them; dies with a sentence if they are no kernel or do not fit.
  */
-void linux_load(const struct boot_info *boot, uint16_t *cs, uint16_t *ip);
+void linux_load(const struct boot_info *boot);

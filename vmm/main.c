@@ -84,12 +84,11 @@ static void dom0_start(void)
 
 	bios_prepare(dom0.opt.boot_drive);
 	if (boot.modules) {
-		linux_load(&boot, &cs, &ip);
+		linux_load(&boot);
 		log_printf("luvalley: starting dom0 from Multiboot modules\n");
 		console_yield();
-	} else {
-		bios_entry(&cs, &ip);
 	}
+	bios_entry(boot.modules, &cs, &ip);
 	dom0_apic_settled();
 	hv->reset(&cpu->dom0, cs, ip);
 	cpu->dom0.gpr[RDX] = dom0.opt.boot_drive;
