@@ -131,7 +131,7 @@ static void return_carry(struct vcpu *v, const struct guest_state *g, bool cf)
 static void no_boot_sector(const struct vcpu *v)
 {
 	console_seize();
-	die("no bootable disk: BIOS drive %xh %s (INT 13h status %02xh); "
+	die("no bootable disk: BIOS drive 0x%x %s (INT 13h status 0x%02x); "
 	    "attach a bootable disk or choose another with boot_drive=0x81",
 	    dom0.opt.boot_drive,
 	    v->gpr[RAX] >> 8 & 0xff ? "cannot be read" :
@@ -149,7 +149,7 @@ bool bios_call(struct vcpu *v, struct guest_state *g, enum exit_action *action)
 	if (ip == offset(bios_call15)) {
 		return_carry(v, g, !int15(v, g));
 	} else if (ip == offset(bios_call_go)) {
-		log_printf("luvalley: starting dom0 from BIOS drive %xh\n",
+		log_printf("luvalley: starting dom0 from BIOS drive 0x%x\n",
 			   dom0.opt.boot_drive);
 		console_yield();
 	} else if (ip == offset(bios_call_fail)) {

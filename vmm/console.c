@@ -134,6 +134,21 @@ void log_printf(const char *format, ...)
 	va_end(ap);
 }
 
+void log_few(_Atomic unsigned *said, const char *format, ...)
+{
+	unsigned n = atomic_load(said);
+	va_list ap;
+
+	if (n >= LOG_FEW)
+		return;
+	atomic_store(said, n + 1);
+	va_start(ap, format);
+	log_vprintf(format, ap);
+	va_end(ap);
+	if (n + 1 == LOG_FEW)
+		log_printf("luvalley: (no more lines of this kind)\n");
+}
+
 _Noreturn void die(const char *format, ...)
 {
 	va_list ap;

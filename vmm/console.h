@@ -8,6 +8,7 @@
 
 #include "types.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 
 #define LOG_SIZE (32 * KIB) /* power of two */
 
@@ -21,6 +22,13 @@ void console_seize(void);
 /* One line or part of one, to all consoles. Lines begin "luvalley: ". */
 void log_printf(const char *format, ...) PRINTF(1, 2);
 void log_vprintf(const char *format, va_list ap);
+
+/*
+ * log_few - log_printf(), but a caller that dom0 can drive says no more than
+ * LOG_FEW lines; *said counts them.
+ */
+#define LOG_FEW 8
+void log_few(_Atomic unsigned *said, const char *format, ...) PRINTF(2, 3);
 
 /* A state this machine cannot leave: one sentence, then halt. */
 _Noreturn void die(const char *format, ...) PRINTF(1, 2);

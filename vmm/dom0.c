@@ -151,17 +151,16 @@ void dom0_mtrr_changed(void)
 
 static void touched_vmm(struct vcpu *v, gpa_t gpa)
 {
-	static bool said;
+	static _Atomic unsigned said;
 
-	if (!said)
-		log_printf("luvalley: dom0 touched the VMM's memory at %lx "
+	log_few(&said, "luvalley: dom0 touched the VMM's memory at %lx "
 			   "(rip %lx): it sees a decoy there\n", gpa.v,
 			   v->exit.rip);
-	said = true;
 }
 
 enum exit_action dom0_stage2_fault(struct vcpu *v)
 {
+	static _Atomic unsigned said;
 	gpa_t page = GPA(ALIGN_DOWN(v->exit.gpa.v, PAGE_SIZE));
 	enum err e = OK;
 	uint64_t size, leaf;
@@ -182,7 +181,7 @@ enum exit_action dom0_stage2_fault(struct vcpu *v)
 	if (!leaf && dom0_hits_vmm(page.v, PAGE_SIZE))
 		touched_vmm(v, v->exit.gpa);
 	if (e == ERR_NOMEM) {
-		log_printf("luvalley: no memory to map %lx for dom0: #GP\n",
+		log_few(&said, "luvalley: no memory to map %lx for dom0: #GP\n",
 			   v->exit.gpa.v);
 		hv->inject(v, VEC_GP, 0);
 	}
@@ -267,6 +266,7 @@ static void apic_store(struct cpu *cpu, unsigned reg, uint32_t value)
 
 enum exit_action apic_write_exit(struct vcpu *v)
 {
+	static _Atomic unsigned said;
 	unsigned reg = v->exit.gpa.v & PAGE_MASK;
 	uint8_t insn[INSN_MAX];
 	struct guest_state g;
@@ -278,7 +278,7 @@ enum exit_action apic_write_exit(struct vcpu *v)
 	hv->snapshot(v, &g);
 	if (dom0_fetch(&g, insn, sizeof(insn), &n) != OK ||
 	    decode_store(insn, n, g.bits, &s) != OK || (reg & 3)) {
-		log_printf("luvalley: cannot decode the write to APIC register "
+		log_few(&said, "luvalley: cannot decode the write to APIC register "
 			   "%03x at %lx: #UD\n", reg, g.rip);
 		hv->inject(v, VEC_UD, -1);
 		return RESUME;
@@ -342,22 +342,34 @@ static enum err piece(const struct guest_state *g, gva_t va, size_t len,
 	return OK;
 }
 
+static enum err walk_out(const struct guest_state *g, gva_t dst,
+			 const void *src, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		size_t n;
+		void *p;
+
+		if (piece(g, GVA(dst.v + done), len - done, GW_WRITE, &p,
+			  &n) != OK)
+			return ERR_FAULT;
+		if (src)
+			memcpy(p, (const char *)src + done, n);
+		done += n;
+	}
+	return OK;
+}
+
+enum err dom0_writable(const struct guest_state *g, gva_t dst, size_t len)
+{
+	return walk_out(g, dst, NULL, len);
+}
+
 enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
 		       const void *src, size_t len)
 {
-	for (unsigned pass = 0; pass < 2; pass++)
-		for (size_t done = 0; done < len;) {
-			size_t n;
-			void *p;
+	enum err e = dom0_writable(g, dst, len);
 
-			if (piece(g, GVA(dst.v + done), len - done, GW_WRITE,
-				  &p, &n) != OK)
-				return ERR_FAULT;
-			if (pass)
-				memcpy(p, (const char *)src + done, n);
-			done += n;
-		}
-	return OK;
+	return e == OK ? walk_out(g, dst, src, len) : e;
 }
 
 enum err dom0_fetch(const struct guest_state *g, uint8_t *insn, size_t len,

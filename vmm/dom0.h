@@ -53,6 +53,9 @@ extern const struct gwalk_mem dom0_mem;
  * whatever runs in `g`, with its rights. All or nothing: pages are checked
  * before the first byte moves. ERR_FAULT: nothing copied.
  */
+/* The check of dom0_copy_out() alone: could len bytes be written? */
+MUST_USE enum err dom0_writable(const struct guest_state *g, gva_t dst,
+				size_t len);
 MUST_USE enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
 				const void *src, size_t len);
 MUST_USE enum err dom0_fetch(const struct guest_state *g, uint8_t *insn,

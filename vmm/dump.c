@@ -24,6 +24,12 @@ static const char *const gpr_names[GPRS] = {
 	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 };
+/* SDM "Exception and Interrupt Reference": mnemonics by vector. */
+static const char *const exception_names[32] = {
+	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "", "#TS",
+	"#NP", "#SS", "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+	[30] = "#SX",
+};
 static atomic_flag dumping = ATOMIC_FLAG_INIT;
 
 const char *dump_exit_name(enum luv_exit_kind kind)
@@ -149,8 +155,9 @@ _Noreturn void panic_trap(const struct trap_frame *f)
 	const uint64_t *gpr = &f->r15;
 
 	begin();
-	log_printf("\nVMM PANIC on CPU %u: exception %lu in the VMM, error "
-		   "code %lx, cr2 %lx\n", this_cpu()->index, f->vector,
+	log_printf("\nVMM PANIC on CPU %u: exception %lu (%s) in the VMM, "
+		   "error code %lx, cr2 %lx\n", this_cpu()->index, f->vector,
+		   exception_names[f->vector & 31] ? exception_names[f->vector & 31] : "?",
 		   f->error, read_cr2());
 	line_address("at", f->rip);
 	for (unsigned i = 0; i < 15; i++) {

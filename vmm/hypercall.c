@@ -84,6 +84,10 @@ static int64_t call_log(struct vcpu *v, const struct guest_state *g)
 		return -LUV_EINVAL;
 	if (pos < first)
 		pos = first;
+	if (len > next - pos)
+		len = next - pos;
+	if (dom0_writable(g, GVA(buf), len) != OK)
+		return -LUV_EFAULT;
 	while (done < len) {
 		size_t n = len - done < CHUNK ? len - done : CHUNK;
 

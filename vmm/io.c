@@ -43,13 +43,14 @@ unsigned io_trapped(uint16_t *ports)
  */
 static enum exit_action sleep_s3(struct vcpu *v)
 {
+	static _Atomic unsigned said;
 	uint64_t facs = dom0.sleep.facs;
 	uint32_t vector = 0;
 
 	if (facs && facs + FACS_LEN < mem.top)
 		vector = *(volatile uint32_t *)hpa_ptr(HPA(facs + FACS_WAKING));
 	if (!vector || vector >= MIB) {
-		log_printf("luvalley: suspend to RAM refused: dom0 has set no "
+		log_few(&said, "luvalley: suspend to RAM refused: dom0 has set no "
 			   "real-mode waking vector\n");
 		return SKIP;
 	}
@@ -113,11 +114,12 @@ static bool announces_init(uint16_t port, uint32_t value, unsigned size)
 
 enum exit_action io_exit(struct vcpu *v)
 {
+	static _Atomic unsigned said;
 	const struct vmexit *x = &v->exit;
 	uint32_t value = (uint32_t)v->gpr[RAX];
 
 	if (x->string) {
-		log_printf("luvalley: string I/O to port %x is not carried "
+		log_few(&said, "luvalley: string I/O to port %x is not carried "
 			   "out: #GP\n", x->port);
 		hv->inject(v, VEC_GP, 0);
 		return RESUME;

@@ -36,23 +36,25 @@ static bool absent_write(uint32_t msr, uint64_t value)
  */
 static bool fixed_write(uint32_t msr, uint64_t value)
 {
+	static _Atomic unsigned said;
 	uint64_t now;
 
 	if (!rdmsr_safe(msr, &now))
 		return false;
 	if (now != value)
-		log_printf("luvalley: dom0's write of %lx to MSR %x is "
+		log_few(&said, "luvalley: dom0's write of %lx to MSR %x is "
 			   "dropped: it could move memory\n", value, msr);
 	return true;
 }
 
 static bool apic_base_write(uint32_t msr, uint64_t value)
 {
+	static _Atomic unsigned said;
 	struct cpu *cpu = this_cpu();
 	uint64_t page = value & APIC_BASE_ADDR;
 
 	if (dom0_hits_vmm(page, PAGE_SIZE)) {
-		log_printf("luvalley: dom0 may not move the local APIC onto "
+		log_few(&said, "luvalley: dom0 may not move the local APIC onto "
 			   "the VMM's memory: #GP\n");
 		return false;
 	}
@@ -151,6 +153,7 @@ static size_t contiguous(const struct guest_state *g, uint64_t va, size_t want,
  */
 static bool microcode_write(uint32_t msr, uint64_t value)
 {
+	static _Atomic unsigned said;
 	bool intel = msr == MSR_IA32_BIOS_UPDT_TRIG;
 	uint64_t head = intel ? value - UCODE_INTEL_HEADER : value;
 	size_t want = UCODE_AMD_MAX, got;
@@ -171,7 +174,7 @@ static bool microcode_write(uint32_t msr, uint64_t value)
 	if (!got)
 		return false;
 	if (intel && got < want) {
-		log_printf("luvalley: microcode update at %lx is not "
+		log_few(&said, "luvalley: microcode update at %lx is not "
 			   "contiguous in memory: not loaded\n", value);
 		return true;
 	}

@@ -34,7 +34,7 @@
 #define ATTR_CODE16	 0x09b
 #define ATTR_DATA16	 0x093
 #define ATTR_LDT	 0x082
-#define ATTR_TSS16	 0x083
+#define ATTR_TSS	 0x08b /* 32-bit: Bochs enters long mode with no other */
 #define ATTR_L		 BIT(9)
 #define ATTR_DB		 BIT(10)
 #define NPT_P		 BIT(0)
@@ -176,7 +176,7 @@ static void svm_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 				   (uint64_t)cs << 4 };
 	b->gdtr.limit = b->idtr.limit = 0xffff;
 	b->ldtr = (struct vmcb_seg){ 0, ATTR_LDT, 0xffff, 0 };
-	b->tr = (struct vmcb_seg){ 0, ATTR_TSS16, 0xffff, 0 };
+	b->tr = (struct vmcb_seg){ 0, ATTR_TSS, 0xffff, 0 };
 	b->efer = EFER_SVME;
 	b->cr0 = CR0_ET;
 	b->dr6 = DR6_RESET;
