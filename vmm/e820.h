@@ -40,7 +40,10 @@ MUST_USE enum err e820_carve(struct e820 *map, uint64_t base, uint64_t len,
 uint64_t e820_find_top(const struct e820 *map, uint64_t limit, uint64_t len,
 		       uint64_t align);
 
-/* Is all of [base, base+len) RAM, not the VMM's? False on overflow and len 0. */
+/*
+ * Is all of [base, base+len) RAM that is not the VMM's? False on overflow and
+ * for len 0.
+ */
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t len);
 
 /* Bytes of RAM in all; one past the highest RAM byte. */

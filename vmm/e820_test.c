@@ -75,10 +75,13 @@ static void empty_map(void **state)
 static void normalize_sorts_and_merges(void **state)
 {
 	const struct luv_mem in[] = { { 300, 100, RAM, 0 }, { 0, 100, RAM, 0 },
-				      { 100, 100, RAM, 0 }, { 200, 100, RSV, 0 },
+				      { 100, 100, RAM, 0 },
+				      { 200, 100, RSV, 0 },
 				      { 500, 1, RAM, 0 } };
-	const struct luv_mem out[] = { { 0, 200, RAM, 0 }, { 200, 100, RSV, 0 },
-				       { 300, 100, RAM, 0 }, { 500, 1, RAM, 0 } };
+	const struct luv_mem out[] = { { 0, 200, RAM, 0 },
+				       { 200, 100, RSV, 0 },
+				       { 300, 100, RAM, 0 },
+				       { 500, 1, RAM, 0 } };
 	(void)state;
 	NORMALIZES(in, out);
 }
@@ -309,7 +312,7 @@ static void int15_stops_at_the_hole(void **state)
 	assert_int_equal(e820_int15_88(&m), 14 * 1024);
 }
 
-/* --- the model: one cell per byte of a space of SPACE bytes --------------- */
+/* --- the model: one cell per byte of a space of SPACE bytes ------------ */
 
 #define SPACE 256
 #define NONE  0xff

@@ -40,7 +40,7 @@ struct mode {
 	unsigned va_bits;
 	uint64_t cr3_mask;
 	uint64_t rsvd;	     /* bits reserved in every entry */
-	bool pdpte;	     /* the top level is PAE's: no rights, no Accessed */
+	bool pdpte;	     /* PAE's top level: no rights, no Accessed */
 };
 
 static const struct mode no_paging = { .va_bits = 32 };

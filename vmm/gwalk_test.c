@@ -71,7 +71,7 @@ static bool fake_cas(void *ctx, gpa_t pa, uint64_t old, uint64_t new_,
 	return true;
 }
 
-/* --- modes as the manual lists them ---------------------------------------- */
+/* --- modes as the manual lists them -------------------------------------- */
 
 struct mode {
 	uint64_t cr4, efer;
@@ -196,7 +196,7 @@ static enum err try_access(struct fake *f, const struct gpaging *p,
 	for (const struct mode *m = modes; m < modes + ARRAY_SIZE(modes); m++) \
 		for (unsigned leaf = 1; leaf <= m->large; leaf++)
 
-/* --- translation ------------------------------------------------------------ */
+/* --- translation --------------------------------------------------------- */
 
 static void no_paging(void **state)
 {
@@ -386,7 +386,7 @@ static void bit_7_without_pse(void **state)
 	assert_int_equal(left, 4 * MIB - 0x234567);
 }
 
-/* --- rights ------------------------------------------------------------------ */
+/* --- rights -------------------------------------------------------------- */
 
 struct rights {
 	bool user, write, xd; /* of the translation */
@@ -479,7 +479,7 @@ static void every_combination_of_rights(void **state)
 	}
 }
 
-/* --- reserved bits ------------------------------------------------------------ */
+/* --- reserved bits ------------------------------------------------------- */
 
 /*
  * The bits of a present entry that must be 0, from the figure "Formats of CR3
@@ -532,7 +532,7 @@ static void each_bit_of_each_entry(void **state)
 	}
 }
 
-/* --- entries that change under the walk ---------------------------------------- */
+/* --- entries that change under the walk ---------------------------------- */
 
 static const struct mode *const m4 = &modes[4];
 

@@ -58,7 +58,8 @@ static void decode_each_bit(void **state)
 		const struct icr icr = icr_from_x2apic(v);
 
 		assert_int_equal(icr.vector, bit < 8 ? v : 0);
-		assert_int_equal(icr.mode, bit / 8 == 1 && bit < 11 ? v >> 8 : 0);
+		assert_int_equal(icr.mode,
+				 bit >= 8 && bit < 11 ? v >> 8 : 0);
 		assert_int_equal(icr.logical, bit == 11);
 		assert_int_equal(icr.assert_, bit == 14);
 		assert_int_equal(icr.level, bit == 15);
@@ -90,7 +91,7 @@ static void startup_messages(void **state)
 	assert_true(icr_is_startup(&deassert));
 }
 
-/* --- addressing ----------------------------------------------------------- */
+/* --- addressing -------------------------------------------------------- */
 
 #define FLAT	0xffffffff
 #define CLUSTER 0x0fffffff
@@ -219,7 +220,7 @@ static void logical_x2apic(void **state)
 	assert_true(reaches_x2(0x1234ffff, true, x2apic(0x12345)));
 }
 
-/* --- the start-up protocol ------------------------------------------------ */
+/* --- the start-up protocol --------------------------------------------- */
 
 static const struct icr init = { .mode = ICR_INIT, .assert_ = true,
 				 .level = true };

@@ -75,7 +75,8 @@ static const struct fixed_kind *fixed_kind(uint64_t pa)
 static enum mtrr_type fixed_type(const struct mtrr *m, uint64_t pa)
 {
 	const struct fixed_kind *k = fixed_kind(pa);
-	const unsigned field = k->field + (unsigned)((pa - k->base) >> k->shift);
+	const uint64_t index = (pa - k->base) >> k->shift;
+	const unsigned field = k->field + (unsigned)index;
 
 	return valid_type(m->fixed[field / 8] >> (field % 8 * 8));
 }
@@ -113,7 +114,7 @@ enum mtrr_type mtrr_type(const struct mtrr *m, uint64_t pa)
 	return type == MTRR_MIXED ? valid_type(m->def_type) : type;
 }
 
-/* Last byte of the chunk around `pa` in which variable range i answers alike. */
+/* Last byte of the chunk around `pa` in which range i gives one answer. */
 static uint64_t var_last(const struct mtrr *m, unsigned i, uint64_t pa)
 {
 	const uint64_t mask = var_mask(m, i);
