@@ -41,9 +41,9 @@ struct vmexit {
 /* One line of a CPU's memory of its last exits, for the dumps. */
 struct exit_record {
 	uint64_t tsc, rip, info1;
-	uint32_t reason;
-	uint32_t kind;
+	uint32_t reason, kind;
 };
+_Static_assert(sizeof(struct exit_record) == 32, "a shift, not a product");
 #define EXIT_RECORDS 64 /* power of two */
 
 struct vcpu {
@@ -51,7 +51,6 @@ struct vcpu {
 	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
 	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
 	_Atomic uint32_t poll; /* [a] non-zero: do not enter, look first */
-	uint64_t host_rsp;  /* [p] VMX: what VMCS_HOST_RSP holds */
 	void *hw;	    /* [I] the same, mapped */
 	struct cpu *cpu;    /* [I] where it runs */
 	struct vmexit exit; /* [p] */
@@ -63,7 +62,6 @@ struct vcpu {
 _Static_assert(offsetof(struct vcpu, hw_pa) == VCPU_HW_PA, "layout.h");
 _Static_assert(offsetof(struct vcpu, launched) == VCPU_LAUNCHED, "layout.h");
 _Static_assert(offsetof(struct vcpu, poll) == VCPU_POLL, "layout.h");
-_Static_assert(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "layout.h");
 
 /* Work other CPUs ask of this one, bits of cpu->requests. */
 enum request {

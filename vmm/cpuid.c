@@ -17,7 +17,6 @@
 #define LEAF8_1_ECX_SVM	     BIT(2)
 #define LEAF8_1_ECX_SKINIT   BIT(12)
 #define HYPERVISOR_FIRST     0x40000000
-#define HYPERVISOR_LAST	     0x4fffffff
 
 /* Bits to clear, by leaf: what would lead dom0 into virtualization (or, PT,
  * into tracing to physical addresses that stage 2 does not see). */
@@ -31,6 +30,11 @@ static const struct hide {
 	{ 0x8000000a, ~0u, ~0u, ~0u, ~0u }, /* SVM features */
 	{ 0x8000001f, ~0u, ~0u, ~0u, ~0u }, /* memory encryption */
 };
+
+/* Most leaves pass: those that may not, by their low five bits. */
+#define LEAF_BIT(leaf) (1u << ((leaf) & 31))
+#define SPECIAL_LEAVES (LEAF_BIT(0x01) | LEAF_BIT(0x07) | LEAF_BIT(0x14) |     \
+			LEAF_BIT(0x0a) | LEAF_BIT(0x1f))
 
 static void hide(uint32_t leaf, struct cpuid *r)
 {
@@ -76,18 +80,25 @@ static void mirror(struct vcpu *v, uint32_t leaf, struct cpuid *r)
 	}
 }
 
+static __attribute__((noinline)) void special(struct vcpu *v, uint32_t leaf,
+					      uint32_t sub, struct cpuid *r)
+{
+	hide(leaf, r);
+	if (leaf == 1 || (leaf == 7 && sub == 0))
+		mirror(v, leaf, r);
+}
+
 enum exit_action cpuid_exit(struct vcpu *v)
 {
 	uint32_t leaf = (uint32_t)v->gpr[RAX], sub = (uint32_t)v->gpr[RCX];
 	struct cpuid r;
 
-	if (leaf >= HYPERVISOR_FIRST && leaf <= HYPERVISOR_LAST) {
+	if (__builtin_expect(leaf >> 28 == HYPERVISOR_FIRST >> 28, 0)) {
 		r = hypervisor_leaf(leaf);
 	} else {
 		r = cpuid(leaf, sub);
-		hide(leaf, &r);
-		if (leaf == 1 || (leaf == 7 && sub == 0))
-			mirror(v, leaf, &r);
+		if (LEAF_BIT(leaf) & SPECIAL_LEAVES)
+			special(v, leaf, sub, &r);
 	}
 	v->gpr[RAX] = r.a;
 	v->gpr[RBX] = r.b;

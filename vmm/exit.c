@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * exit.c - the loop: enter dom0, account the exit, let its handler decide.
+ * exit.c - an exit: account it, let its handler decide.
  */
 #include "exit.h"
 #include "console.h"
@@ -101,8 +101,7 @@ static void reset_requested(struct cpu *cpu)
 	wait_for_start(cpu);
 }
 
-/* v->poll was set: see what is asked of this CPU. */
-static void serve(struct vcpu *v)
+struct vcpu *exit_serve(struct vcpu *v)
 {
 	uint32_t requests;
 
@@ -112,19 +111,39 @@ static void serve(struct vcpu *v)
 		hv->flush(v);
 	if (requests & REQ_RESET)
 		reset_requested(v->cpu);
+	hv->prepare(v);
+	return v;
 }
 
-static void record(struct cpu *cpu, uint64_t tsc)
+/* Remember the exit for the dumps. Returns its time. */
+static inline uint64_t record(struct cpu *cpu, const struct vmexit *x)
 {
-	const struct vmexit *x = &cpu->dom0.exit;
 	struct exit_record *r =
 		&cpu->records[cpu->exits_seen++ & (EXIT_RECORDS - 1)];
 
-	r->tsc = tsc;
+	r->tsc = rdtsc();
 	r->rip = x->rip;
 	r->info1 = x->info1;
 	r->reason = x->reason;
 	r->kind = x->kind;
+	return r->tsc;
+}
+
+struct vcpu *exit_handle(struct vcpu *v)
+{
+	uint64_t tsc = record(v->cpu, &v->exit);
+	enum exit_action (*handler)(struct vcpu *) = handlers[v->exit.kind];
+	enum exit_action action = handler ? handler(v) : STOP;
+	struct luv_exit_stat *stat = &v->cpu->stats[v->exit.kind];
+
+	if (action == SKIP)
+		hv->advance(v);
+	else if (action == STOP)
+		panic_exit(v);
+	hv->prepare(v);
+	stat->count++;
+	stat->ticks += rdtsc() - tsc;
+	return v;
 }
 
 _Noreturn void exit_loop(struct cpu *cpu)
@@ -133,26 +152,7 @@ _Noreturn void exit_loop(struct cpu *cpu)
 
 	if (IPI_STATE(atomic_load(&cpu->startup)) != IPI_RUN)
 		wait_for_start(cpu);
-	for (;;) {
-		enum exit_action (*handler)(struct vcpu *);
-		struct luv_exit_stat *stat;
-		enum exit_action action;
-		uint64_t tsc;
-
-		if (!hv->run(v)) {
-			serve(v);
-			continue;
-		}
-		tsc = rdtsc();
-		record(cpu, tsc);
-		handler = handlers[v->exit.kind];
-		action = handler ? handler(v) : STOP;
-		if (action == SKIP)
-			hv->advance(v);
-		else if (action == STOP)
-			panic_exit(v);
-		stat = &cpu->stats[v->exit.kind];
-		stat->count++;
-		stat->ticks += rdtsc() - tsc;
-	}
+	hv->prepare(v);
+	hv->loop(v);
+	__builtin_unreachable();
 }

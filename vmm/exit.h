@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exit.h - what a handler decides, and the loop that runs dom0. */
+/* exit.h - what a handler decides, and what hv->loop() calls. */
 #pragma once
 
 #include "cpu.h"
@@ -13,6 +13,11 @@ enum exit_action {
 
 /* Run dom0 on this CPU for ever. */
 _Noreturn void exit_loop(struct cpu *cpu);
+
+/* v has exited and is decoded: handle it. Returns whom to enter next. */
+struct vcpu *exit_handle(struct vcpu *v);
+/* v->poll was set: do what is asked of this CPU. Returns whom to enter. */
+struct vcpu *exit_serve(struct vcpu *v);
 
 /* Handlers of their own files. */
 enum exit_action cpuid_exit(struct vcpu *v);

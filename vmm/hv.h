@@ -36,10 +36,10 @@ struct hv_ops {
 	 */
 	void (*reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
 	/*
-	 * Enter the guest; on exit decode into v->exit. Returns false when
-	 * v->poll kept it from entering: nothing is decoded.
+	 * Run v, and whomever exit_handle() and exit_serve() say next, for
+	 * ever. Each exit is decoded into v->exit before exit_handle().
 	 */
-	bool (*run)(struct vcpu *v);
+	void (*loop)(struct vcpu *v);
 	/*
 	 * Skip the exiting instruction: RIP, the interrupt shadow, and a #DB
 	 * if RFLAGS.TF is set.
@@ -49,6 +49,11 @@ struct hv_ops {
 	void (*inject)(struct vcpu *v, unsigned vector, int64_t error);
 	/* An exit kind that only this vendor has. False: nobody knows it. */
 	bool (*own)(struct vcpu *v);
+	/*
+	 * Last thing before entry: what is pending (an NMI) goes into the
+	 * VMCS or VMCB.
+	 */
+	void (*prepare)(struct vcpu *v);
 	/* Forget stage-2 translations cached on this CPU. */
 	void (*flush)(struct vcpu *v);
 	/*

@@ -29,4 +29,3 @@
 #define VCPU_HW_PA    128
 #define VCPU_LAUNCHED 136
 #define VCPU_POLL     140
-#define VCPU_HOST_RSP 144

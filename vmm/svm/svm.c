@@ -8,6 +8,7 @@
 #include "../console.h"
 #include "../dom0.h"
 #include "../dump.h"
+#include "../exit.h"
 #include "../hv.h"
 #include "../io.h"
 #include "../lapic.h"
@@ -42,7 +43,8 @@
 #define NPT_U		 BIT(2)
 #define NPT_NX		 BIT(63)
 
-int svm_enter(struct vcpu *v);
+void svm_loop(struct vcpu *v);
+struct vcpu *svm_exited(struct vcpu *v);
 
 static uint8_t *msrpm, *iopm;
 static bool nrips;
@@ -202,7 +204,7 @@ static void decode_io(struct vmexit *x, const struct vmcb *b)
 	x->insn_len = (uint32_t)(b->exitinfo2 - b->rip);
 }
 
-static void decode(struct vcpu *v, const struct vmcb *b)
+static inline void decode(struct vcpu *v, const struct vmcb *b)
 {
 	struct vmexit *x = &v->exit;
 	uint32_t code = (uint32_t)b->exitcode;
@@ -223,12 +225,18 @@ static void decode(struct vcpu *v, const struct vmcb *b)
 	}
 	x->kind = exits[code].kind;
 	x->insn_len = exits[code].len;
-	if (x->kind == EXIT_IO)
-		decode_io(x, b);
-	else if (x->kind == EXIT_RDMSR && (b->exitinfo1 & 1))
-		x->kind = EXIT_WRMSR;
-	else if (nrips && b->nrip)
+	if (nrips && b->nrip)
 		x->insn_len = (uint32_t)(b->nrip - b->rip);
+	if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
+		return;
+	if (x->kind == EXIT_IO) {
+		decode_io(x, b);
+	} else if (x->kind == EXIT_RDMSR && (b->exitinfo1 & 1)) {
+		x->kind = EXIT_WRMSR;
+	} else if (x->kind == EXIT_NMI) {
+		stgi(); /* smp_nmi() takes it through the IDT */
+		clgi();
+	}
 }
 
 /*
@@ -257,27 +265,29 @@ static uint64_t interrupted_event(uint64_t e)
 		    (EVENT_TYPE(e) == EVENT_TYPE_EXC &&
 		     ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4));
 
-	return (e & EVENT_V) && !soft ? e : 0;
+	return soft ? 0 : e;
 }
 
-static bool svm_run(struct vcpu *v)
+static void svm_prepare(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
 
 	if (__builtin_expect(v->nmi_pending, 0))
 		nmi_deliver(v, b);
 	b->rax = v->gpr[RAX];
-	if (svm_enter(v))
-		return false;
+}
+
+struct vcpu *svm_exited(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
 	v->gpr[RAX] = b->rax;
 	b->tlb_control = 0;
-	b->eventinj = interrupted_event(b->exitintinfo);
+	b->eventinj = 0;
+	if (__builtin_expect(b->exitintinfo & EVENT_V, 0))
+		b->eventinj = interrupted_event(b->exitintinfo);
 	decode(v, b);
-	if (v->exit.kind == EXIT_NMI) {
-		stgi(); /* smp_nmi() takes it through the IDT */
-		clgi();
-	}
-	return true;
+	return exit_handle(v);
 }
 
 static void svm_inject(struct vcpu *v, unsigned vector, int64_t error)
@@ -432,7 +442,8 @@ const struct hv_ops svm_ops = {
 	.init = svm_init,
 	.enable = svm_enable,
 	.reset = svm_reset,
-	.run = svm_run,
+	.loop = svm_loop,
+	.prepare = svm_prepare,
 	.advance = svm_advance,
 	.inject = svm_inject,
 	.own = svm_own,

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * enter.S - the VMX world switch.
+ * enter.S - the VMX world switch: a loop that never returns.
  *
- *	int vmx_enter(struct vcpu *v)
+ *	_Noreturn void vmx_loop(struct vcpu *v)
  *
- * Returns 0 after a VM exit, 1 if the entry failed (CF or ZF), 2 if v->poll
- * was set: not entered. Guest RAX..R15 but RSP are in v->gpr; guest RSP is in
- * the VMCS. VMCS_HOST_RSP is written when the stack is not where it was.
+ * Enters v; after a VM exit calls vmx_exited(v), which says whom to enter
+ * next. The VMM keeps nothing in registers or on the stack across a guest, so
+ * only guest registers are moved. Guest RSP is in the VMCS.
  *
- *	stack:	[rsp] v  r15 r14 r13 r12 rbp rbx  return
+ *	stack:	[rsp] v, 16-byte aligned; VMCS_HOST_RSP is this RSP
  *
- * From vmx_enter_check to vmx_enter_end an NMI handler may set RIP to
- * vmx_enter_abort: nothing but registers that v->gpr still holds is lost.
+ * v->poll set: exit_serve(v) runs instead of the guest. From vmx_enter_check
+ * to vmx_enter_end an NMI handler may set RIP to vmx_enter_abort, which does
+ * the same: nothing is lost but registers that v->gpr still holds.
  *
  * SDM "VM Entries", "VM Exits", "Loading Host State".
  */
@@ -20,23 +21,17 @@
 #define VMCS_HOST_RSP 0x6c14
 
 	.text
-	.globl vmx_enter, vmx_exit, vmx_enter_check, vmx_enter_end
+	.globl vmx_loop, vmx_exit, vmx_enter_check, vmx_enter_end
 	.globl vmx_enter_abort
-vmx_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	push %rdi
+vmx_loop:
+	and $-16, %rsp
+	sub $16, %rsp
+	mov $VMCS_HOST_RSP, %eax
+	vmwrite %rsp, %rax
 	mov %rdi, %rax
-	cmp %rsp, VCPU_HOST_RSP(%rax)
-	je 1f
-	mov %rsp, VCPU_HOST_RSP(%rax)
-	mov $VMCS_HOST_RSP, %ecx
-	vmwrite %rsp, %rcx
-1:	mov VCPU_GPR(2)(%rax), %rdx
+vmx_next:
+	mov %rax, (%rsp)
+	mov VCPU_GPR(2)(%rax), %rdx
 	mov VCPU_GPR(3)(%rax), %rbx
 	mov VCPU_GPR(5)(%rax), %rbp
 	mov VCPU_GPR(6)(%rax), %rsi
@@ -57,15 +52,17 @@ vmx_enter_check:
 	mov VCPU_GPR(0)(%rax), %rax
 	je 1f
 	vmresume
-	jmp vmx_enter_failed
+	jmp vmx_enter_end
 1:	vmlaunch
 vmx_enter_end:
-vmx_enter_failed:
-	mov $1, %eax
-	jmp vmx_leave
+	mov (%rsp), %rdi
+	call vmx_entry_failed
+
 vmx_enter_abort:
-	mov $2, %eax
-	jmp vmx_leave
+	mov (%rsp), %rdi
+	xor %ebp, %ebp
+	call exit_serve
+	jmp vmx_next
 
 vmx_exit:
 	push %rax
@@ -85,13 +82,7 @@ vmx_exit:
 	mov %r13, VCPU_GPR(13)(%rax)
 	mov %r14, VCPU_GPR(14)(%rax)
 	mov %r15, VCPU_GPR(15)(%rax)
-	xor %eax, %eax
-vmx_leave:
-	pop %rdi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	ret
+	mov %rax, %rdi
+	xor %ebp, %ebp		/* the call trace ends here */
+	call vmx_exited
+	jmp vmx_next

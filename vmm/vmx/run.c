@@ -6,6 +6,7 @@
 #include "vmx.h"
 #include "../console.h"
 #include "../dom0.h"
+#include "../exit.h"
 #include "../mem.h"
 #include "../smp.h"
 
@@ -27,7 +28,8 @@
 #define PDPTE_RESERVED	    (BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | \
 			     BIT(8))
 
-int vmx_enter(struct vcpu *v);
+struct vcpu *vmx_exited(struct vcpu *v);
+_Noreturn void vmx_entry_failed(struct vcpu *v);
 
 /* X(reason, kind): SDM appendix C "VMX Basic Exit Reasons". */
 #define REASONS(X)                                                             \
@@ -94,7 +96,7 @@ static void take_nmi(struct vmexit *x)
 	__asm__ volatile("int $2" ::: "memory");
 }
 
-static void decode(struct vcpu *v)
+static inline void decode(struct vcpu *v)
 {
 	struct vmexit *x = &v->exit;
 
@@ -149,21 +151,24 @@ static void nmi_deliver(struct vcpu *v)
 		INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
 }
 
-bool vmx_run(struct vcpu *v)
+void vmx_prepare(struct vcpu *v)
 {
-	int how;
-
 	if (__builtin_expect(v->nmi_pending, 0))
 		nmi_deliver(v);
-	how = vmx_enter(v);
-	if (how == 2)
-		return false;
-	if (how == 1)
-		panic("VM entry failed: VM-instruction error %lu",
-		      vmread(VMCS_INSTRUCTION_ERROR));
+}
+
+struct vcpu *vmx_exited(struct vcpu *v)
+{
 	v->launched = 1;
 	decode(v);
-	return true;
+	return exit_handle(v);
+}
+
+_Noreturn void vmx_entry_failed(struct vcpu *v)
+{
+	(void)v;
+	panic("VM entry failed: VM-instruction error %lu",
+	      vmread(VMCS_INSTRUCTION_ERROR));
 }
 
 void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)

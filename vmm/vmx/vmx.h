@@ -15,7 +15,8 @@ struct vmx_shared {
 extern struct vmx_shared vmx;
 
 /* The verbs of hv.h. */
-bool vmx_run(struct vcpu *v);
+void vmx_loop(struct vcpu *v);
+void vmx_prepare(struct vcpu *v);
 void vmx_advance(struct vcpu *v);
 void vmx_inject(struct vcpu *v, unsigned vector, int64_t error);
 bool vmx_own(struct vcpu *v);
