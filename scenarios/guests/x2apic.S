@@ -27,6 +27,16 @@ _start:	cli
 	movw	$0x7c00, %sp
 	movl	%eax, AP_FLAG
 
+	movw	$(COM1 + 3), %dx	/* 115200 baud, 8 bits */
+	movb	$0x83, %al
+	outb	%al, %dx
+	movw	$COM1, %dx
+	movw	$0x0001, %ax
+	outw	%ax, %dx
+	movw	$(COM1 + 3), %dx
+	movb	$3, %al
+	outb	%al, %dx
+
 	movw	$ap, %si
 	movw	$AP_START, %di
 	movw	$(ap_end - ap), %cx
