@@ -507,6 +507,8 @@ static void extended_registers(void **state)
 	assert_int_equal(sleep_of(RSDP_PA).pm1b_cnt, 0x1904);
 	put_gas(FADT + 172, 0, 0xfed00000); /* memory: not a port */
 	assert_int_equal(sleep_of(RSDP_PA).pm1a_cnt, 0x604);
+	put_gas(FADT + 184, 1, 0xffff);
+	assert_int_equal(sleep_of(RSDP_PA).pm1b_cnt, 0xffff);
 	put_gas(FADT + 184, 1, 0x10004);
 	assert_int_equal(sleep_of(RSDP_PA).pm1b_cnt, 0);
 	put_gas(FADT + 172, 1, 0x10004);
@@ -632,6 +634,10 @@ static void s3_after_a_false_one(void **state)
 {
 	(void)state;
 	S3(5, 0, NAME_S3, 0x11, NAME_S3, NAME_S3, 0x12, 5, 2, 0x0a, 5, 0x00);
+	S3(5, 0, NAME_S3, 0x12, 4, 2, 0x00, 0x02, NAME_S3, 0x12, 5, 2, 0x0a, 5,
+	   0x00);
+	S3(5, 0, NAME_S3, 0x12, 5, 2, 0x0a, 8, 0x00, NAME_S3, 0x12, 5, 2, 0x0a,
+	   5, 0x00);
 	S3(5, 0, 0x08, 0x08, 0x08, '\\', '_', 'S', '3', '_', 0x12, 5, 2, 0x0a,
 	   5, 0x00);
 }

@@ -620,7 +620,7 @@ static bool stale_read(void *ctx, gpa_t pa, void *entry, unsigned size)
 	const bool ok = fake_read(ctx, pa, entry, size);
 
 	if (pa.v == entry_pa(m4, 1) && f->cas_fails == 0 && !f->meanwhile) {
-		/* Right after this read another CPU sets a bit of software's. */
+		/* Right after this read another CPU sets a bit. */
 		f->meanwhile = move;
 		set_entry(f, m4, 1, get_entry(f, m4, 1) | BIT(9));
 	}

@@ -126,7 +126,7 @@ static bool reaches_x2(uint32_t dest, bool logical, struct apic_addr to)
 
 static void shorthands(void **state)
 {
-	/* Two CPUs of one address, so that only identity can tell them apart. */
+	/* Two CPUs of one address: only identity can tell them apart. */
 	const struct apic_addr a = xapic(1, 1, FLAT), b = xapic(1, 1, FLAT);
 	static const bool want[4][2] = { /* to itself, to another */
 		[ICR_DEST] = { true, true },
