@@ -21,29 +21,25 @@ enum reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13,
 	   R14, R15, GPRS };
 
 /*
- * A decoded VM exit. run() fills kind, reason, info1 and info2; the other
- * members are collateral that only the kinds named have.
+ * A decoded VM exit. The vendor fills kind, reason, rip, info1 and info2; the
+ * other members are collateral that only the kinds named have. It is decoded
+ * straight into the CPU's memory of its last exits, which the dumps print.
  */
 struct vmexit {
-	enum luv_exit_kind kind;
+	uint64_t tsc;	 /* when */
 	uint64_t rip;
-	uint32_t reason; /* SDM exit reason or APM EXITCODE (low 32 bits) */
 	uint64_t info1;	 /* exit qualification / EXITINFO1 */
 	uint64_t info2;	 /* guest-physical address / EXITINFO2 */
+	uint32_t reason; /* SDM exit reason or APM EXITCODE (low 32 bits) */
+	uint32_t kind;	 /* enum luv_exit_kind */
 	uint32_t insn_len; /* bytes advance() will skip */
-	gpa_t gpa;	 /* STAGE2: the address */
-	bool write;	 /* STAGE2: the access wanted to write */
 	uint16_t port;	 /* IO */
 	uint8_t size;	 /* IO: 1, 2 or 4 bytes */
 	bool in, string; /* IO */
+	bool write;	 /* STAGE2: the access wanted to write */
+	gpa_t gpa;	 /* STAGE2: the address */
 };
-
-/* One line of a CPU's memory of its last exits, for the dumps. */
-struct exit_record {
-	uint64_t tsc, rip, info1;
-	uint32_t reason, kind;
-};
-_Static_assert(sizeof(struct exit_record) == 32, "a shift, not a product");
+_Static_assert(sizeof(struct vmexit) == 64, "one cache line, a shift");
 #define EXIT_RECORDS 64 /* power of two */
 
 struct vcpu {
@@ -53,7 +49,7 @@ struct vcpu {
 	_Atomic uint32_t poll; /* [a] non-zero: do not enter, look first */
 	void *hw;	    /* [I] the same, mapped */
 	struct cpu *cpu;    /* [I] where it runs */
-	struct vmexit exit; /* [p] */
+	struct vmexit *exit; /* [p] the newest of cpu->records */
 	bool nmi_pending;   /* [p] an NMI of dom0's waits for its turn */
 	bool nmi_window;    /* [p] NMI-window exiting / IRET intercept is on */
 	bool nmi_blocked;   /* [p] SVM: dom0 is in its NMI handler */
@@ -62,6 +58,7 @@ struct vcpu {
 _Static_assert(offsetof(struct vcpu, hw_pa) == VCPU_HW_PA, "layout.h");
 _Static_assert(offsetof(struct vcpu, launched) == VCPU_LAUNCHED, "layout.h");
 _Static_assert(offsetof(struct vcpu, poll) == VCPU_POLL, "layout.h");
+_Static_assert(offsetof(struct vcpu, hw) == VCPU_HW, "layout.h");
 
 /* Work other CPUs ask of this one, bits of cpu->requests. */
 enum request {
@@ -85,9 +82,18 @@ struct cpu {
 	hpa_t vmxon_pa;		  /* [I] */
 	uint32_t exits_seen;	  /* [p] index into records */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
-	struct exit_record records[EXIT_RECORDS]; /* [p] */
+	struct vmexit records[EXIT_RECORDS]; /* [p] */
 };
 _Static_assert(sizeof(struct cpu) < CPU_SIZE / 2, "half is for the stack");
+
+/* Where the next exit goes; the oldest record makes room. */
+static inline struct vmexit *exit_record(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+
+	v->exit = &cpu->records[cpu->exits_seen++ & (EXIT_RECORDS - 1)];
+	return v->exit;
+}
 
 /* The CPU that runs this: its struct sits under its stack. */
 static inline struct cpu *this_cpu(void)

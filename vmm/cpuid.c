@@ -80,29 +80,36 @@ static void mirror(struct vcpu *v, uint32_t leaf, struct cpuid *r)
 	}
 }
 
+/* Leaf and sub-leaf are not what gpr[] holds any more: the answer is. */
 static __attribute__((noinline)) void special(struct vcpu *v, uint32_t leaf,
-					      uint32_t sub, struct cpuid *r)
+					      uint32_t sub)
 {
-	hide(leaf, r);
+	struct cpuid r = { (uint32_t)v->gpr[RAX], (uint32_t)v->gpr[RBX],
+			   (uint32_t)v->gpr[RCX], (uint32_t)v->gpr[RDX] };
+
+	if (leaf >> 28 == HYPERVISOR_FIRST >> 28)
+		r = hypervisor_leaf(leaf);
+	else
+		hide(leaf, &r);
 	if (leaf == 1 || (leaf == 7 && sub == 0))
-		mirror(v, leaf, r);
+		mirror(v, leaf, &r);
+	v->gpr[RAX] = r.a;
+	v->gpr[RBX] = r.b;
+	v->gpr[RCX] = r.c;
+	v->gpr[RDX] = r.d;
 }
 
 enum exit_action cpuid_exit(struct vcpu *v)
 {
 	uint32_t leaf = (uint32_t)v->gpr[RAX], sub = (uint32_t)v->gpr[RCX];
-	struct cpuid r;
+	struct cpuid r = cpuid(leaf, sub);
 
-	if (__builtin_expect(leaf >> 28 == HYPERVISOR_FIRST >> 28, 0)) {
-		r = hypervisor_leaf(leaf);
-	} else {
-		r = cpuid(leaf, sub);
-		if (LEAF_BIT(leaf) & SPECIAL_LEAVES)
-			special(v, leaf, sub, &r);
-	}
 	v->gpr[RAX] = r.a;
 	v->gpr[RBX] = r.b;
 	v->gpr[RCX] = r.c;
 	v->gpr[RDX] = r.d;
+	if (LEAF_BIT(leaf) & SPECIAL_LEAVES ||
+	    leaf >> 28 == HYPERVISOR_FIRST >> 28)
+		special(v, leaf, sub);
 	return SKIP;
 }

@@ -155,17 +155,17 @@ static void touched_vmm(struct vcpu *v, gpa_t gpa)
 
 	log_few(&said, "luvalley: dom0 touched the VMM's memory at %lx "
 			   "(rip %lx): it sees a decoy there\n", gpa.v,
-			   v->exit.rip);
+			   v->exit->rip);
 }
 
 enum exit_action dom0_stage2_fault(struct vcpu *v)
 {
 	static _Atomic unsigned said;
-	gpa_t page = GPA(ALIGN_DOWN(v->exit.gpa.v, PAGE_SIZE));
+	gpa_t page = GPA(ALIGN_DOWN(v->exit->gpa.v, PAGE_SIZE));
 	enum err e = OK;
 	uint64_t size, leaf;
 
-	if (v->exit.write && page.v == dom0.apic_page && dom0.apic_trapped &&
+	if (v->exit->write && page.v == dom0.apic_page && dom0.apic_trapped &&
 	    !(this_cpu()->apic.x2apic))
 		return apic_write_exit(v);
 	lock(&stage2_lock);
@@ -179,10 +179,10 @@ enum exit_action dom0_stage2_fault(struct vcpu *v)
 		e = map_identity(page.v, &size);
 	unlock(&stage2_lock);
 	if (!leaf && dom0_hits_vmm(page.v, PAGE_SIZE))
-		touched_vmm(v, v->exit.gpa);
+		touched_vmm(v, v->exit->gpa);
 	if (e == ERR_NOMEM) {
 		log_few(&said, "luvalley: no memory to map %lx for dom0: #GP\n",
-			   v->exit.gpa.v);
+			   v->exit->gpa.v);
 		hv->inject(v, VEC_GP, 0);
 	}
 	return e == ERR_INVAL ? STOP : RESUME;
@@ -267,14 +267,14 @@ static void apic_store(struct cpu *cpu, unsigned reg, uint32_t value)
 enum exit_action apic_write_exit(struct vcpu *v)
 {
 	static _Atomic unsigned said;
-	unsigned reg = v->exit.gpa.v & PAGE_MASK;
+	unsigned reg = v->exit->gpa.v & PAGE_MASK;
 	uint8_t insn[INSN_MAX];
 	struct guest_state g;
 	struct store s;
 	uint32_t src, old = 0;
 	size_t n;
 
-	v->exit.kind = EXIT_APIC_WRITE;
+	v->exit->kind = EXIT_APIC_WRITE;
 	hv->snapshot(v, &g);
 	if (dom0_fetch(&g, insn, sizeof(insn), &n) != OK ||
 	    decode_store(insn, n, g.bits, &s) != OK || (reg & 3)) {
@@ -289,7 +289,7 @@ enum exit_action apic_write_exit(struct vcpu *v)
 	apic_store(v->cpu, reg, apply(&s, old, src));
 	if (s.op == STORE_XCHG && s.reg != RSP)
 		v->gpr[s.reg] = old;
-	v->exit.insn_len = s.len;
+	v->exit->insn_len = s.len;
 	return SKIP;
 }
 

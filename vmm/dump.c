@@ -84,19 +84,19 @@ static void records(const struct cpu *cpu)
 
 	log_printf("Last %u exits of CPU %u, oldest first:\n", n, cpu->index);
 	for (unsigned i = cpu->exits_seen - n; i != cpu->exits_seen; i++) {
-		const struct exit_record *r =
+		const struct vmexit *x =
 			&cpu->records[i & (EXIT_RECORDS - 1)];
 
 		log_printf("  tsc %016lx %-18s reason %03x info %016lx rip %lx\n",
-			   r->tsc, dump_exit_name(r->kind), r->reason,
-			   r->info1, r->rip);
+			   x->tsc, dump_exit_name(x->kind), x->reason,
+			   x->info1, x->rip);
 	}
 }
 
 static void guest(struct vcpu *v)
 {
 	struct guest_state g;
-	const struct vmexit *x = &v->exit;
+	const struct vmexit *x = v->exit;
 
 	hv->snapshot(v, &g);
 	log_printf("Exit: %s, reason %03x, info1 %016lx, info2 %016lx, "
@@ -177,7 +177,7 @@ _Noreturn void panic_exit(struct vcpu *v)
 {
 	begin();
 	log_printf("\nVMM PANIC on CPU %u: unexpected exit %s (reason %03x)\n",
-		   this_cpu()->index, dump_exit_name(v->exit.kind),
-		   v->exit.reason);
+		   this_cpu()->index, dump_exit_name(v->exit->kind),
+		   v->exit->reason);
 	finish((uint64_t)__builtin_frame_address(0));
 }

@@ -111,38 +111,26 @@ struct vcpu *exit_serve(struct vcpu *v)
 		hv->flush(v);
 	if (requests & REQ_RESET)
 		reset_requested(v->cpu);
-	hv->prepare(v);
+	if (v->nmi_pending)
+		hv->inject_nmi(v);
 	return v;
-}
-
-/* Remember the exit for the dumps. Returns its time. */
-static inline uint64_t record(struct cpu *cpu, const struct vmexit *x)
-{
-	struct exit_record *r =
-		&cpu->records[cpu->exits_seen++ & (EXIT_RECORDS - 1)];
-
-	r->tsc = rdtsc();
-	r->rip = x->rip;
-	r->info1 = x->info1;
-	r->reason = x->reason;
-	r->kind = x->kind;
-	return r->tsc;
 }
 
 struct vcpu *exit_handle(struct vcpu *v)
 {
-	uint64_t tsc = record(v->cpu, &v->exit);
-	enum exit_action (*handler)(struct vcpu *) = handlers[v->exit.kind];
+	enum exit_action (*handler)(struct vcpu *) = handlers[v->exit->kind];
 	enum exit_action action = handler ? handler(v) : STOP;
-	struct luv_exit_stat *stat = &v->cpu->stats[v->exit.kind];
+	struct luv_exit_stat *stat;
 
 	if (action == SKIP)
 		hv->advance(v);
 	else if (action == STOP)
 		panic_exit(v);
-	hv->prepare(v);
+	if (__builtin_expect(v->nmi_pending, 0))
+		hv->inject_nmi(v);
+	stat = &v->cpu->stats[v->exit->kind];
 	stat->count++;
-	stat->ticks += rdtsc() - tsc;
+	stat->ticks += rdtsc() - v->exit->tsc;
 	return v;
 }
 
@@ -152,7 +140,6 @@ _Noreturn void exit_loop(struct cpu *cpu)
 
 	if (IPI_STATE(atomic_load(&cpu->startup)) != IPI_RUN)
 		wait_for_start(cpu);
-	hv->prepare(v);
 	hv->loop(v);
 	__builtin_unreachable();
 }

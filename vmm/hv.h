@@ -50,10 +50,10 @@ struct hv_ops {
 	/* An exit kind that only this vendor has. False: nobody knows it. */
 	bool (*own)(struct vcpu *v);
 	/*
-	 * Last thing before entry: what is pending (an NMI) goes into the
-	 * VMCS or VMCB.
+	 * v->nmi_pending: deliver it at the next entry, or as soon as the
+	 * guest can take it, and clear the flag then.
 	 */
-	void (*prepare)(struct vcpu *v);
+	void (*inject_nmi)(struct vcpu *v);
 	/* Forget stage-2 translations cached on this CPU. */
 	void (*flush)(struct vcpu *v);
 	/*

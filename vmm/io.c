@@ -115,7 +115,7 @@ static bool announces_init(uint16_t port, uint32_t value, unsigned size)
 enum exit_action io_exit(struct vcpu *v)
 {
 	static _Atomic unsigned said;
-	const struct vmexit *x = &v->exit;
+	const struct vmexit *x = v->exit;
 	uint32_t value = (uint32_t)v->gpr[RAX];
 
 	if (x->string) {

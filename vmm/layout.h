@@ -29,3 +29,4 @@
 #define VCPU_HW_PA    128
 #define VCPU_LAUNCHED 136
 #define VCPU_POLL     140
+#define VCPU_HW       144

@@ -17,6 +17,8 @@
  */
 #include "../layout.h"
 
+#define VMCB_RAX 0x5f8 /* asserted in vmcb.h */
+
 	.text
 	.globl svm_loop
 svm_loop:
@@ -28,6 +30,9 @@ svm_next:
 	clgi
 	cmpl $0, VCPU_POLL(%rax)
 	jne svm_serve
+	mov VCPU_HW(%rax), %rcx
+	mov VCPU_GPR(0)(%rax), %rdx
+	mov %rdx, VMCB_RAX(%rcx)
 	mov VCPU_GPR(1)(%rax), %rcx
 	mov VCPU_GPR(2)(%rax), %rdx
 	mov VCPU_GPR(3)(%rax), %rbx

@@ -206,9 +206,10 @@ static void decode_io(struct vmexit *x, const struct vmcb *b)
 
 static inline void decode(struct vcpu *v, const struct vmcb *b)
 {
-	struct vmexit *x = &v->exit;
+	struct vmexit *x = exit_record(v);
 	uint32_t code = (uint32_t)b->exitcode;
 
+	x->tsc = rdtsc();
 	x->reason = code;
 	x->rip = b->rip;
 	x->info1 = b->exitinfo1;
@@ -227,7 +228,7 @@ static inline void decode(struct vcpu *v, const struct vmcb *b)
 	x->insn_len = exits[code].len;
 	if (nrips && b->nrip)
 		x->insn_len = (uint32_t)(b->nrip - b->rip);
-	if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
+	if (x->kind == EXIT_CPUID)
 		return;
 	if (x->kind == EXIT_IO) {
 		decode_io(x, b);
@@ -244,8 +245,10 @@ static inline void decode(struct vcpu *v, const struct vmcb *b)
  * the handler shows by the IRET intercept. Where EVENTINJ is taken the NMI
  * goes back to the hardware: it exits again behind the injected event.
  */
-static void nmi_deliver(struct vcpu *v, struct vmcb *b)
+static void svm_inject_nmi(struct vcpu *v)
 {
+	struct vmcb *b = vmcb_of(v);
+
 	if (v->nmi_blocked)
 		return;
 	v->nmi_pending = false;
@@ -266,15 +269,6 @@ static uint64_t interrupted_event(uint64_t e)
 		     ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4));
 
 	return soft ? 0 : e;
-}
-
-static void svm_prepare(struct vcpu *v)
-{
-	struct vmcb *b = vmcb_of(v);
-
-	if (__builtin_expect(v->nmi_pending, 0))
-		nmi_deliver(v, b);
-	b->rax = v->gpr[RAX];
 }
 
 struct vcpu *svm_exited(struct vcpu *v)
@@ -299,7 +293,7 @@ static void svm_inject(struct vcpu *v, unsigned vector, int64_t error)
 static void svm_advance(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
-	uint64_t rip = b->rip + v->exit.insn_len;
+	uint64_t rip = b->rip + v->exit->insn_len;
 
 	b->rip = b->cs.attrib & ATTR_L && (b->efer & EFER_LMA) ?
 			 rip : (uint32_t)rip;
@@ -335,7 +329,7 @@ static bool svm_own(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
 
-	switch (v->exit.kind) {
+	switch (v->exit->kind) {
 	case EXIT_IRET:
 		step_iret(v, b);
 		return true;
@@ -443,7 +437,7 @@ const struct hv_ops svm_ops = {
 	.enable = svm_enable,
 	.reset = svm_reset,
 	.loop = svm_loop,
-	.prepare = svm_prepare,
+	.inject_nmi = svm_inject_nmi,
 	.advance = svm_advance,
 	.inject = svm_inject,
 	.own = svm_own,

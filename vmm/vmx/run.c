@@ -98,8 +98,9 @@ static void take_nmi(struct vmexit *x)
 
 static inline void decode(struct vcpu *v)
 {
-	struct vmexit *x = &v->exit;
+	struct vmexit *x = exit_record(v);
 
+	x->tsc = rdtsc();
 	x->reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 	x->kind = x->reason < ARRAY_SIZE(kinds) ? kinds[x->reason] : EXIT_OTHER;
 	x->rip = vmread(VMCS_GUEST_RIP);
@@ -135,7 +136,7 @@ static void nmi_window(struct vcpu *v, bool on)
 		on ? c | PROC_NMI_WINDOW : c & ~PROC_NMI_WINDOW);
 }
 
-static void nmi_deliver(struct vcpu *v)
+void vmx_inject_nmi(struct vcpu *v)
 {
 	bool blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) &
 		       (BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI);
@@ -149,12 +150,6 @@ static void nmi_deliver(struct vcpu *v)
 	v->nmi_pending = false;
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
-}
-
-void vmx_prepare(struct vcpu *v)
-{
-	if (__builtin_expect(v->nmi_pending, 0))
-		nmi_deliver(v);
 }
 
 struct vcpu *vmx_exited(struct vcpu *v)
@@ -186,10 +181,10 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
 
 void vmx_advance(struct vcpu *v)
 {
-	uint64_t rip = v->exit.rip + v->exit.insn_len, blocking;
+	uint64_t rip = v->exit->rip + v->exit->insn_len, blocking;
 
 	/* Outside 64-bit mode the instruction pointer wraps at 4 GiB. */
-	if (__builtin_expect((v->exit.rip ^ rip) >> 32 != 0, 0) &&
+	if (__builtin_expect((v->exit->rip ^ rip) >> 32 != 0, 0) &&
 	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
@@ -258,7 +253,7 @@ static bool write_cr0_exit(uint64_t value)
  */
 static void cr_exit(struct vcpu *v)
 {
-	uint64_t q = v->exit.info1, value;
+	uint64_t q = v->exit->info1, value;
 
 	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
 	value = v->gpr[QUAL_CR_REG(q)];
@@ -273,7 +268,7 @@ static void cr_exit(struct vcpu *v)
 
 bool vmx_own(struct vcpu *v)
 {
-	switch (v->exit.kind) {
+	switch (v->exit->kind) {
 	case EXIT_CR:
 		cr_exit(v);
 		return true;

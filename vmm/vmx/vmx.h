@@ -16,7 +16,7 @@ extern struct vmx_shared vmx;
 
 /* The verbs of hv.h. */
 void vmx_loop(struct vcpu *v);
-void vmx_prepare(struct vcpu *v);
+void vmx_inject_nmi(struct vcpu *v);
 void vmx_advance(struct vcpu *v);
 void vmx_inject(struct vcpu *v, unsigned vector, int64_t error);
 bool vmx_own(struct vcpu *v);
