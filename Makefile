@@ -15,7 +15,7 @@ all: $(B)/luvalley.elf dom0 guests
 
 VMM_CFLAGS := $(CFLAGS_WARN) -O2 -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
 	-fcf-protection=none -fno-common -ffunction-sections \
 	-Ivmm -Iinclude -MMD -MP
 VMM_C	:= $(filter-out %_test.c,$(wildcard vmm/*.c vmm/vmx/*.c vmm/svm/*.c))
@@ -89,7 +89,7 @@ $(B)/guests/%.bin: scenarios/guests/%.S
 # --- unit tests: vmm/X_test.c with vmm/X.c and UNIT_DEPS_X --------------------
 
 UNIT	:= $(patsubst vmm/%.c,$(B)/unit/%,$(wildcard vmm/*_test.c))
-UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer \
+UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -momit-leaf-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -Ivmm -Iinclude -MMD -MP
 
 .SECONDEXPANSION:

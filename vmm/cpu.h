@@ -80,7 +80,7 @@ struct cpu {
 	bool init_redirected;	  /* [I] SVM: a real INIT raises #SX */
 	void *vmxon;		  /* [I] VMXON region or host save area */
 	hpa_t vmxon_pa;		  /* [I] */
-	uint32_t exits_seen;	  /* [p] index into records */
+	uint32_t record_at;	  /* [p] byte offset of the oldest record */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */
 };
@@ -90,8 +90,11 @@ _Static_assert(sizeof(struct cpu) < CPU_SIZE / 2, "half is for the stack");
 static inline struct vmexit *exit_record(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
+	uint32_t at = cpu->record_at;
 
-	v->exit = &cpu->records[cpu->exits_seen++ & (EXIT_RECORDS - 1)];
+	cpu->record_at = (at + sizeof(struct vmexit)) &
+			 (sizeof(cpu->records) - 1);
+	v->exit = (struct vmexit *)((char *)cpu->records + at);
 	return v->exit;
 }
 

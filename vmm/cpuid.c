@@ -101,13 +101,14 @@ static __attribute__((noinline)) void special(struct vcpu *v, uint32_t leaf,
 
 enum exit_action cpuid_exit(struct vcpu *v)
 {
-	uint32_t leaf = (uint32_t)v->gpr[RAX], sub = (uint32_t)v->gpr[RCX];
-	struct cpuid r = cpuid(leaf, sub);
+	uint64_t a = (uint32_t)v->gpr[RAX], c = (uint32_t)v->gpr[RCX], b, d;
+	uint32_t leaf = (uint32_t)a, sub = (uint32_t)c;
 
-	v->gpr[RAX] = r.a;
-	v->gpr[RBX] = r.b;
-	v->gpr[RCX] = r.c;
-	v->gpr[RDX] = r.d;
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	v->gpr[RAX] = a;
+	v->gpr[RBX] = b;
+	v->gpr[RCX] = c;
+	v->gpr[RDX] = d;
 	if (LEAF_BIT(leaf) & SPECIAL_LEAVES ||
 	    leaf >> 28 == HYPERVISOR_FIRST >> 28)
 		special(v, leaf, sub);

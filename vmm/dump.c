@@ -79,14 +79,15 @@ static void call_trace(uint64_t rbp)
 
 static void records(const struct cpu *cpu)
 {
-	unsigned n = cpu->exits_seen < EXIT_RECORDS ? cpu->exits_seen :
-						      EXIT_RECORDS;
+	unsigned first = cpu->record_at / sizeof(struct vmexit);
 
-	log_printf("Last %u exits of CPU %u, oldest first:\n", n, cpu->index);
-	for (unsigned i = cpu->exits_seen - n; i != cpu->exits_seen; i++) {
+	log_printf("Last exits of CPU %u, oldest first:\n", cpu->index);
+	for (unsigned i = 0; i < EXIT_RECORDS; i++) {
 		const struct vmexit *x =
-			&cpu->records[i & (EXIT_RECORDS - 1)];
+			&cpu->records[(first + i) & (EXIT_RECORDS - 1)];
 
+		if (!x->tsc)
+			continue;
 		log_printf("  tsc %016lx %-18s reason %03x info %016lx rip %lx\n",
 			   x->tsc, dump_exit_name(x->kind), x->reason,
 			   x->info1, x->rip);
@@ -128,7 +129,7 @@ static void begin(void)
 static _Noreturn void finish(uint64_t rbp)
 {
 	call_trace(rbp);
-	if (hv && this_cpu()->dom0.hw && this_cpu()->exits_seen) {
+	if (hv && this_cpu()->dom0.hw && this_cpu()->dom0.exit) {
 		guest(&this_cpu()->dom0);
 		records(this_cpu());
 	}

@@ -52,12 +52,19 @@ static enum exit_action triple_fault(struct vcpu *v)
 	trap_reset_machine();
 }
 
+static enum exit_action unexpected(struct vcpu *v)
+{
+	(void)v;
+	return STOP;
+}
+
 static enum exit_action own(struct vcpu *v)
 {
 	return hv->own(v) ? RESUME : STOP;
 }
 
 static enum exit_action (*const handlers[EXIT_KINDS])(struct vcpu *v) = {
+	[EXIT_NONE] = unexpected,
 	[EXIT_EXCEPTION] = own,
 	[EXIT_NMI] = resume, /* smp_nmi() has sorted it */
 	[EXIT_NMI_WINDOW] = own,
@@ -75,6 +82,15 @@ static enum exit_action (*const handlers[EXIT_KINDS])(struct vcpu *v) = {
 	[EXIT_STAGE2] = dom0_stage2_fault,
 	[EXIT_TASK_SWITCH] = own,
 	[EXIT_IRET] = own,
+	[EXIT_INTR] = unexpected,
+	[EXIT_INTR_WINDOW] = unexpected,
+	[EXIT_SIPI] = unexpected,
+	[EXIT_DR] = unexpected,
+	[EXIT_APIC_WRITE] = unexpected, /* comes as STAGE2 */
+	[EXIT_HLT] = unexpected,
+	[EXIT_PAUSE] = unexpected,
+	[EXIT_TIMER] = unexpected,
+	[EXIT_OTHER] = unexpected,
 };
 
 /* Park until dom0 starts this CPU, and begin at its vector. */
@@ -116,10 +132,12 @@ struct vcpu *exit_serve(struct vcpu *v)
 	return v;
 }
 
+_Static_assert(EXIT_KINDS == 27, "every kind has a handler above");
+
 struct vcpu *exit_handle(struct vcpu *v)
 {
 	enum exit_action (*handler)(struct vcpu *) = handlers[v->exit->kind];
-	enum exit_action action = handler ? handler(v) : STOP;
+	enum exit_action action = handler(v);
 	struct luv_exit_stat *stat;
 
 	if (action == SKIP)

@@ -204,7 +204,39 @@ static void decode_io(struct vmexit *x, const struct vmcb *b)
 	x->insn_len = (uint32_t)(b->exitinfo2 - b->rip);
 }
 
-static inline void decode(struct vcpu *v, const struct vmcb *b)
+/* An event whose delivery the exit interrupted; INT n is executed again. */
+static uint64_t interrupted_event(uint64_t e)
+{
+	bool soft = EVENT_TYPE(e) == EVENT_TYPE_SOFT ||
+		    (EVENT_TYPE(e) == EVENT_TYPE_EXC &&
+		     ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4));
+
+	return soft ? 0 : e;
+}
+
+/* The kinds that have more to say than their code. */
+static void collateral(struct vmexit *x, struct vmcb *b)
+{
+	x->info2 = b->exitinfo2;
+	if (x->reason == SVM_EXIT_NPF) {
+		x->kind = EXIT_STAGE2;
+		x->gpa = GPA(b->exitinfo2);
+		x->write = b->exitinfo1 & NPF_WRITE;
+	} else if (x->reason >= SVM_EXIT_CODES) {
+		x->kind = EXIT_OTHER;
+	} else if (x->kind == EXIT_IO) {
+		decode_io(x, b);
+	} else if (x->kind == EXIT_RDMSR && (b->exitinfo1 & 1)) {
+		x->kind = EXIT_WRMSR;
+	} else if (x->kind == EXIT_NMI) {
+		stgi(); /* smp_nmi() takes it through the IDT */
+		clgi();
+	}
+	if (EVENT_V & b->exitintinfo)
+		b->eventinj = interrupted_event(b->exitintinfo);
+}
+
+static inline void decode(struct vcpu *v, struct vmcb *b)
 {
 	struct vmexit *x = exit_record(v);
 	uint32_t code = (uint32_t)b->exitcode;
@@ -213,31 +245,15 @@ static inline void decode(struct vcpu *v, const struct vmcb *b)
 	x->reason = code;
 	x->rip = b->rip;
 	x->info1 = b->exitinfo1;
-	x->info2 = b->exitinfo2;
-	if (code == SVM_EXIT_NPF) {
-		x->kind = EXIT_STAGE2;
-		x->gpa = GPA(b->exitinfo2);
-		x->write = b->exitinfo1 & NPF_WRITE;
-		return;
+	x->kind = EXIT_OTHER;
+	if (code < SVM_EXIT_CODES) {
+		x->kind = exits[code].kind;
+		x->insn_len = nrips ? (uint32_t)(b->nrip - b->rip) :
+				      exits[code].len;
+		if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
+			return;
 	}
-	if (code >= SVM_EXIT_CODES) {
-		x->kind = EXIT_OTHER;
-		return;
-	}
-	x->kind = exits[code].kind;
-	x->insn_len = exits[code].len;
-	if (nrips && b->nrip)
-		x->insn_len = (uint32_t)(b->nrip - b->rip);
-	if (x->kind == EXIT_CPUID)
-		return;
-	if (x->kind == EXIT_IO) {
-		decode_io(x, b);
-	} else if (x->kind == EXIT_RDMSR && (b->exitinfo1 & 1)) {
-		x->kind = EXIT_WRMSR;
-	} else if (x->kind == EXIT_NMI) {
-		stgi(); /* smp_nmi() takes it through the IDT */
-		clgi();
-	}
+	collateral(x, b);
 }
 
 /*
@@ -261,25 +277,12 @@ static void svm_inject_nmi(struct vcpu *v)
 	v->nmi_blocked = true;
 }
 
-/* An event whose delivery the exit interrupted; INT n is executed again. */
-static uint64_t interrupted_event(uint64_t e)
-{
-	bool soft = EVENT_TYPE(e) == EVENT_TYPE_SOFT ||
-		    (EVENT_TYPE(e) == EVENT_TYPE_EXC &&
-		     ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4));
-
-	return soft ? 0 : e;
-}
-
 struct vcpu *svm_exited(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
 
 	v->gpr[RAX] = b->rax;
 	b->tlb_control = 0;
-	b->eventinj = 0;
-	if (__builtin_expect(b->exitintinfo & EVENT_V, 0))
-		b->eventinj = interrupted_event(b->exitintinfo);
 	decode(v, b);
 	return exit_handle(v);
 }
