@@ -21,7 +21,7 @@ VMM_CFLAGS := $(CFLAGS_WARN) -O2 -g -ffreestanding -mgeneral-regs-only \
 VMM_C	:= $(filter-out %_test.c,$(wildcard vmm/*.c vmm/vmx/*.c vmm/svm/*.c))
 VMM_S	:= $(wildcard vmm/*.S vmm/vmx/*.S vmm/svm/*.S)
 VMM_OBJ	:= $(VMM_C:%.c=$(B)/%.o) $(VMM_S:%.S=$(B)/%.o)
-VMM_LD	:= $(CC) -nostdlib -static -no-pie -Wl,-T,vmm/luvalley.lds -Wl,--build-id=none \
+VMM_LD	:= $(CC) -nostdlib -static -Wl,-T,vmm/luvalley.lds -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	-Wl,--no-warn-rwx-segments
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
