@@ -43,17 +43,17 @@ finish()
 {
 	wait "$1"
 	rc=$?
-	read -r row scenario substrate < "$work/row.$1"
+	read -r row done_scn done_sub < "$work/row.$1"
 	line=$(tail -n 1 "$work/out.$row")
 	case $line in
 	PASS\ *|FAIL\ *|SKIP\ *) ;;
-	*) line="FAIL $scenario $substrate: run-nested.sh status $rc: $line" ;;
+	*) line="FAIL $done_scn $done_sub: run-nested.sh status $rc: $line" ;;
 	esac
 	echo "$line"
 	echo "$line" >> "$work/results"
 	case $line in
 	FAIL\ *)
-		dir=$top/build/nested/$scenario-$substrate
+		dir=$top/build/nested/$done_scn-$done_sub
 		{
 			echo "$line"
 			show_tail "$dir/serial.log"
