@@ -63,7 +63,7 @@ static enum exit_action own(struct vcpu *v)
 	return hv->own(v) ? RESUME : STOP;
 }
 
-static enum exit_action (*const handlers[EXIT_KINDS])(struct vcpu *v) = {
+const exit_handler exit_handlers[EXIT_KINDS] = {
 	[EXIT_NONE] = unexpected,
 	[EXIT_EXCEPTION] = own,
 	[EXIT_NMI] = resume, /* smp_nmi() has sorted it */
@@ -134,22 +134,11 @@ struct vcpu *exit_serve(struct vcpu *v)
 
 _Static_assert(EXIT_KINDS == 27, "every kind has a handler above");
 
-struct vcpu *exit_handle(struct vcpu *v)
+void exit_rare(struct vcpu *v, bool stop)
 {
-	enum exit_action (*handler)(struct vcpu *) = handlers[v->exit->kind];
-	enum exit_action action = handler(v);
-	struct luv_exit_stat *stat;
-
-	if (action == SKIP)
-		hv->advance(v);
-	else if (action == STOP)
+	if (stop)
 		panic_exit(v);
-	if (__builtin_expect(v->nmi_pending, 0))
-		hv->inject_nmi(v);
-	stat = &v->cpu->stats[v->exit->kind];
-	stat->count++;
-	stat->ticks += rdtsc() - v->exit->tsc;
-	return v;
+	hv->inject_nmi(v);
 }
 
 _Noreturn void exit_loop(struct cpu *cpu)

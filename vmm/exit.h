@@ -11,13 +11,38 @@ enum exit_action {
 	STOP,	/* nobody knows what to do: dump */
 };
 
+typedef enum exit_action (*exit_handler)(struct vcpu *v);
+extern const exit_handler exit_handlers[EXIT_KINDS];
+
 /* Run dom0 on this CPU for ever. */
 _Noreturn void exit_loop(struct cpu *cpu);
 
-/* v has exited and is decoded: handle it. Returns whom to enter next. */
-struct vcpu *exit_handle(struct vcpu *v);
+/* The end of exit_handle() that few exits need: STOP, or an NMI is pending. */
+void exit_rare(struct vcpu *v, bool stop);
+
 /* v->poll was set: do what is asked of this CPU. Returns whom to enter. */
 struct vcpu *exit_serve(struct vcpu *v);
+
+/*
+ * exit_handle - v has exited and is decoded: handle it. Returns whom to enter
+ * next. Inline, so that each vendor has one straight path.
+ *   advance  the vendor's own hv->advance
+ */
+static inline struct vcpu *exit_handle(struct vcpu *v,
+				       void (*advance)(struct vcpu *v))
+{
+	enum exit_action action = exit_handlers[v->exit->kind](v);
+	struct luv_exit_stat *stat;
+
+	if (__builtin_expect(action == SKIP, 1))
+		advance(v);
+	if (__builtin_expect(action == STOP || v->nmi_pending, 0))
+		exit_rare(v, action == STOP);
+	stat = &v->cpu->stats[v->exit->kind];
+	stat->count++;
+	stat->ticks += rdtsc() - v->exit->tsc;
+	return v;
+}
 
 /* Handlers of their own files. */
 enum exit_action cpuid_exit(struct vcpu *v);

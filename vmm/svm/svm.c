@@ -277,16 +277,6 @@ static void svm_inject_nmi(struct vcpu *v)
 	v->nmi_blocked = true;
 }
 
-struct vcpu *svm_exited(struct vcpu *v)
-{
-	struct vmcb *b = vmcb_of(v);
-
-	v->gpr[RAX] = b->rax;
-	b->tlb_control = 0;
-	decode(v, b);
-	return exit_handle(v);
-}
-
 static void svm_inject(struct vcpu *v, unsigned vector, int64_t error)
 {
 	vmcb_of(v)->eventinj = EVENT_V | EVENT_TYPE_EXC << 8 | vector |
@@ -305,6 +295,16 @@ static void svm_advance(struct vcpu *v)
 		b->dr6 |= BIT(14); /* BS */
 		svm_inject(v, VEC_DB, -1);
 	}
+}
+
+struct vcpu *svm_exited(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	v->gpr[RAX] = b->rax;
+	b->tlb_control = 0;
+	decode(v, b);
+	return exit_handle(v, svm_advance);
 }
 
 static void step_iret(struct vcpu *v, struct vmcb *b)

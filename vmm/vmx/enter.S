@@ -82,6 +82,7 @@ vmx_exit:
 	mov %r13, VCPU_GPR(13)(%rax)
 	mov %r14, VCPU_GPR(14)(%rax)
 	mov %r15, VCPU_GPR(15)(%rax)
+	movl $1, VCPU_LAUNCHED(%rax)
 	mov %rax, %rdi
 	xor %ebp, %ebp		/* the call trace ends here */
 	call vmx_exited

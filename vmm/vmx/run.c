@@ -6,6 +6,7 @@
 #include "vmx.h"
 #include "../console.h"
 #include "../dom0.h"
+#include "../dump.h"
 #include "../exit.h"
 #include "../mem.h"
 #include "../smp.h"
@@ -42,11 +43,17 @@ _Noreturn void vmx_entry_failed(struct vcpu *v);
 	X(32, WRMSR) X(40, PAUSE) X(48, STAGE2) X(50, VIRT_INSN) X(52, TIMER)  \
 	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
 
+#define PLAIN 0x80 /* no collateral but the instruction's length */
+#define PLAIN_KINDS (BIT(EXIT_CPUID) | BIT(EXIT_HYPERCALL) | \
+		     BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR))
+
 static const uint8_t kinds[64] = {
-#define X(reason, kind) [reason] = EXIT_##kind,
+#define X(reason, kind)                                                        \
+	[reason] = EXIT_##kind | (PLAIN_KINDS & BIT(EXIT_##kind) ? PLAIN : 0),
 	REASONS(X)
 #undef X
 };
+_Static_assert(EXIT_KINDS <= PLAIN, "kind and flag share a byte");
 
 static void decode_io(struct vmexit *x)
 {
@@ -96,26 +103,9 @@ static void take_nmi(struct vmexit *x)
 	__asm__ volatile("int $2" ::: "memory");
 }
 
-static inline void decode(struct vcpu *v)
+/* The kinds that have more to say than their reason. */
+static void collateral(struct vmexit *x)
 {
-	struct vmexit *x = exit_record(v);
-
-	x->tsc = rdtsc();
-	x->reason = (uint32_t)vmread(VMCS_EXIT_REASON);
-	x->kind = x->reason < ARRAY_SIZE(kinds) ? kinds[x->reason] : EXIT_OTHER;
-	x->rip = vmread(VMCS_GUEST_RIP);
-	switch (x->kind) {
-	case EXIT_CPUID:
-	case EXIT_HYPERCALL:
-	case EXIT_RDMSR:
-	case EXIT_WRMSR:
-		x->info1 = 0;
-		x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
-		return;
-	default:
-		break;
-	}
-	x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
 	x->info1 = vmread(VMCS_EXIT_QUALIFICATION);
 	if (x->kind == EXIT_STAGE2)
 		decode_stage2(x);
@@ -125,6 +115,23 @@ static inline void decode(struct vcpu *v)
 		take_nmi(x);
 	else if (x->kind == EXIT_NONE)
 		x->kind = EXIT_OTHER;
+}
+
+static inline void decode(struct vcpu *v)
+{
+	struct vmexit *x = exit_record(v);
+	uint64_t reason = vmread(VMCS_EXIT_REASON);
+	uint8_t kind = EXIT_OTHER;
+
+	x->tsc = rdtsc();
+	x->reason = (uint32_t)reason;
+	if (reason < ARRAY_SIZE(kinds))
+		kind = kinds[reason];
+	x->kind = kind & ~PLAIN;
+	x->rip = vmread(VMCS_GUEST_RIP);
+	x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	if (!(kind & PLAIN))
+		collateral(x);
 }
 
 static void nmi_window(struct vcpu *v, bool on)
@@ -152,11 +159,32 @@ void vmx_inject_nmi(struct vcpu *v)
 		INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
 }
 
+static inline __attribute__((always_inline)) void advance(struct vcpu *v)
+{
+	uint64_t rip = v->exit->rip + v->exit->insn_len, blocking;
+
+	/* Outside 64-bit mode the instruction pointer wraps at 4 GiB. */
+	if (__builtin_expect((v->exit->rip ^ rip) >> 32 != 0, 0) &&
+	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
+		rip = (uint32_t)rip;
+	vmwrite(VMCS_GUEST_RIP, rip);
+	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
+}
+
+void vmx_advance(struct vcpu *v)
+{
+	advance(v);
+}
+
 struct vcpu *vmx_exited(struct vcpu *v)
 {
-	v->launched = 1;
 	decode(v);
-	return exit_handle(v);
+	return exit_handle(v, advance);
 }
 
 _Noreturn void vmx_entry_failed(struct vcpu *v)
@@ -177,23 +205,6 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		INTR_INFO_VALID | INTR_TYPE_EXC << 8 | vector |
 		(has_error ? INTR_INFO_ERROR : 0));
-}
-
-void vmx_advance(struct vcpu *v)
-{
-	uint64_t rip = v->exit->rip + v->exit->insn_len, blocking;
-
-	/* Outside 64-bit mode the instruction pointer wraps at 4 GiB. */
-	if (__builtin_expect((v->exit->rip ^ rip) >> 32 != 0, 0) &&
-	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
-		rip = (uint32_t)rip;
-	vmwrite(VMCS_GUEST_RIP, rip);
-	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
-	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
 }
 
 /* PAE paging takes its four entries into the VMCS. False: #GP. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs.h - VMCS fields, control bits and the VMX instructions. A VMREAD or
- * VMWRITE that fails is a bug of ours: it panics, no caller checks.
+ * VMWRITE that fails is a bug of ours: it runs into a UD2, whose dump names
+ * the place; no caller checks.
  * SDM "Virtual-Machine Control Structures", "VMX Instruction Reference".
  */
 #pragma once
 
 #include "../cpu.h"
-#include "../dump.h"
 
 enum vmcs_field {
 #define X(name, encoding) VMCS_##name = (encoding),
@@ -75,23 +75,16 @@ enum vmcs_field {
 static inline uint64_t vmread(enum vmcs_field field)
 {
 	uint64_t v;
-	bool bad;
 
-	__asm__ volatile("vmread %2, %0"
-			 : "=r"(v), "=@ccbe"(bad) : "r"((uint64_t)field));
-	if (__builtin_expect(bad, 0))
-		panic("VMREAD of field %x failed", field);
+	__asm__ volatile("vmread %1, %0; ja 1f; ud2; 1:"
+			 : "=r"(v) : "r"((uint64_t)field) : "cc");
 	return v;
 }
 
 static inline void vmwrite(enum vmcs_field field, uint64_t v)
 {
-	bool bad;
-
-	__asm__ volatile("vmwrite %1, %2"
-			 : "=@ccbe"(bad) : "r"(v), "r"((uint64_t)field));
-	if (__builtin_expect(bad, 0))
-		panic("VMWRITE of %lx to field %x failed", v, field);
+	__asm__ volatile("vmwrite %0, %1; ja 1f; ud2; 1:"
+			 ::"r"(v), "r"((uint64_t)field) : "cc");
 }
 
 static inline MUST_USE bool vmxon(hpa_t region)

@@ -7,6 +7,7 @@
 #include "vmx.h"
 #include "../console.h"
 #include "../dom0.h"
+#include "../dump.h"
 #include "../io.h"
 #include "../mem.h"
 #include "../msr.h"
