@@ -86,14 +86,14 @@ $(B)/guests/%.bin: scenarios/guests/%.S
 	$(CC) -m32 -c $< -o $(@:.bin=.o)
 	ld -m elf_i386 -Ttext=0x7c00 -e 0x7c00 --oformat=binary -o $@ $(@:.bin=.o)
 
-# --- unit tests: vmm/X_test.c with vmm/X.c and UNIT_DEPS_X --------------------
+# --- unit tests: vmm/X_test.c with vmm/X.c, if there is one, and UNIT_DEPS_X --------------------
 
 UNIT	:= $(patsubst vmm/%.c,$(B)/unit/%,$(wildcard vmm/*_test.c))
-UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -momit-leaf-frame-pointer \
+UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -Ivmm -Iinclude -MMD -MP
 
 .SECONDEXPANSION:
-$(UNIT): $(B)/unit/%_test: vmm/%_test.c vmm/%.c $$(UNIT_DEPS_$$*)
+$(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -MF $@.d $^ -o $@ -lcmocka
 

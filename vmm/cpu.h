@@ -98,6 +98,16 @@ static inline struct vmexit *exit_record(struct vcpu *v)
 	return v->exit;
 }
 
+/* Count an exit that was handled at TSC `now`. */
+static inline void exit_account(struct cpu *cpu, const struct vmexit *x,
+				uint64_t now)
+{
+	struct luv_exit_stat *stat = &cpu->stats[x->kind];
+
+	stat->count++;
+	stat->ticks += now - x->tsc;
+}
+
 /* The CPU that runs this: its struct sits under its stack. */
 static inline struct cpu *this_cpu(void)
 {

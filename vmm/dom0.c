@@ -67,6 +67,11 @@ static bool hits_apic(uint64_t pa, uint64_t len)
 	return page >= pa && page < pa + len;
 }
 
+static unsigned apic_perm(void)
+{
+	return dom0.apic_trapped ? S2_R | S2_X : S2_RWX;
+}
+
 /* Identity-map the largest page around pa that nothing forbids. */
 static enum err map_identity(uint64_t pa, uint64_t *size)
 {
@@ -86,7 +91,7 @@ static enum err map_identity(uint64_t pa, uint64_t *size)
 		if (hits_apic(base, sizes[i])) {
 			if (sizes[i] != PAGE_SIZE)
 				continue;
-			perm = dom0.apic_trapped ? S2_R : S2_R | S2_W;
+			perm = apic_perm();
 		}
 		*size = sizes[i];
 		return stage2_map(&dom0.s2, GPA(base), base, sizes[i], perm,
@@ -165,8 +170,7 @@ enum exit_action dom0_stage2_fault(struct vcpu *v)
 	enum err e = OK;
 	uint64_t size, leaf;
 
-	if (v->exit->write && page.v == dom0.apic_page && dom0.apic_trapped &&
-	    !(this_cpu()->apic.x2apic))
+	if (v->exit->write && page.v == dom0.apic_page && dom0.apic_trapped)
 		return apic_write_exit(v);
 	lock(&stage2_lock);
 	leaf = stage2_lookup(&dom0.s2, page, NULL);
@@ -204,7 +208,7 @@ void dom0_apic_trap(bool on)
 {
 	if (atomic_exchange(&dom0.apic_trapped, on) == on)
 		return;
-	apic_page_map(dom0.apic_page, on ? S2_R : S2_R | S2_W);
+	apic_page_map(dom0.apic_page, apic_perm());
 	if (on) /* opening is lazy: a stale entry only costs an exit */
 		smp_request_others(REQ_FLUSH);
 }
@@ -216,7 +220,7 @@ void dom0_apic_moved(uint64_t page)
 	if (old == page)
 		return;
 	apic_page_map(old, S2_RWX);
-	apic_page_map(page, dom0.apic_trapped ? S2_R : S2_R | S2_W);
+	apic_page_map(page, apic_perm());
 	smp_request_others(REQ_FLUSH);
 }
 
@@ -284,9 +288,10 @@ enum exit_action apic_write_exit(struct vcpu *v)
 		return RESUME;
 	}
 	src = s.has_imm ? s.imm : (uint32_t)v->gpr[s.reg];
-	if (s.op != STORE_MOV)
+	if (s.op != STORE_MOV && !v->cpu->apic.x2apic)
 		old = lapic_read(reg);
-	apic_store(v->cpu, reg, apply(&s, old, src));
+	if (!v->cpu->apic.x2apic) /* in x2APIC mode the page is dead */
+		apic_store(v->cpu, reg, apply(&s, old, src));
 	if (s.op == STORE_XCHG && s.reg != RSP)
 		v->gpr[s.reg] = old;
 	v->exit->insn_len = s.len;

@@ -32,15 +32,12 @@ static inline struct vcpu *exit_handle(struct vcpu *v,
 				       void (*advance)(struct vcpu *v))
 {
 	enum exit_action action = exit_handlers[v->exit->kind](v);
-	struct luv_exit_stat *stat;
 
 	if (__builtin_expect(action == SKIP, 1))
 		advance(v);
 	if (__builtin_expect(action == STOP || v->nmi_pending, 0))
 		exit_rare(v, action == STOP);
-	stat = &v->cpu->stats[v->exit->kind];
-	stat->count++;
-	stat->ticks += rdtsc() - v->exit->tsc;
+	exit_account(v->cpu, v->exit, rdtsc());
 	return v;
 }
 

@@ -139,6 +139,9 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	}
 	if (dom0.opt.crash == CRASH_EXIT)
 		return STOP;
+	if (g.bits != 64)
+		for (unsigned i = RAX; i <= RDI; i++)
+			v->gpr[i] = (uint32_t)v->gpr[i];
 	if (nr < ARRAY_SIZE(calls))
 		v->gpr[RAX] = (uint64_t)calls[nr](v, &g);
 	else

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cpu_test.c - the counters and the memory of the last exits, which are
+ * inline functions of cpu.h.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "cpu.h"
+
+static void counts_and_ticks(void **state)
+{
+	struct cpu *cpu = calloc(1, sizeof(*cpu));
+	struct vmexit x = { .kind = EXIT_CPUID, .tsc = 1000 };
+
+	(void)state;
+	assert_non_null(cpu);
+	exit_account(cpu, &x, 1150);
+	x.tsc = UINT64_MAX - 9; /* the TSC may wrap between the two */
+	exit_account(cpu, &x, 10);
+	x.kind = EXIT_KINDS - 1;
+	x.tsc = 5;
+	exit_account(cpu, &x, 5);
+	assert_int_equal(cpu->stats[EXIT_CPUID].count, 2);
+	assert_int_equal(cpu->stats[EXIT_CPUID].ticks, 150 + 20);
+	assert_int_equal(cpu->stats[EXIT_KINDS - 1].count, 1);
+	assert_int_equal(cpu->stats[EXIT_KINDS - 1].ticks, 0);
+	for (unsigned k = 0; k < EXIT_KINDS - 1; k++)
+		if (k != EXIT_CPUID)
+			assert_int_equal(cpu->stats[k].count, 0);
+	free(cpu);
+}
+
+/* Each exit gets the next record, all are used, the oldest goes first. */
+static void records_go_round(void **state)
+{
+	struct cpu *cpu = calloc(1, sizeof(*cpu));
+
+	(void)state;
+	assert_non_null(cpu);
+	cpu->dom0.cpu = cpu;
+	for (unsigned i = 0; i < 3 * EXIT_RECORDS + 5; i++) {
+		struct vmexit *x = exit_record(&cpu->dom0);
+
+		assert_ptr_equal(x, &cpu->records[i % EXIT_RECORDS]);
+		assert_ptr_equal(cpu->dom0.exit, x);
+		x->tsc = i;
+	}
+	for (unsigned i = 0; i < EXIT_RECORDS; i++)
+		assert_int_equal(cpu->records[(5 + i) % EXIT_RECORDS].tsc,
+				 2 * EXIT_RECORDS + 5 + i);
+	assert_int_equal(cpu->record_at, 5 * sizeof(struct vmexit));
+	free(cpu);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_and_ticks),
+		cmocka_unit_test(records_go_round),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
