@@ -59,6 +59,12 @@ while read -r ko; do
 	echo "${ko##*/}"
 done < "$tmp/modules" > "$r/modules/list"
 
+# The MSR driver, which only test "protect" loads.
+modprobe -d "$kernel" -S "$release" --show-depends msr 2>/dev/null |
+	awk '$1 == "insmod" { print $2 }' | while read -r ko; do
+		objcopy --strip-debug "$ko" "$r/modules/${ko##*/}"
+	done
+
 (cd "$r" && find . | sort | cpio -o -H newc -R 0:0 --quiet) > "$tmp/cpio"
 lz4 -l -9 -f -q "$tmp/cpio" "$tmp/lz4"
 mv "$tmp/lz4" "$out"
