@@ -42,7 +42,14 @@
 	X(0, identify)                                                         \
 	X(1, cpu_stat)                                                         \
 	X(2, log)                                                              \
-	X(3, memmap)
+	X(3, memmap)                                                           \
+	X(16, vm_create)                                                       \
+	X(17, vm_destroy)                                                      \
+	X(18, vm_slot)                                                         \
+	X(19, vcpu_create)                                                     \
+	X(20, vcpu_get)                                                        \
+	X(21, vcpu_set)                                                        \
+	X(22, vcpu_run)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -130,3 +137,99 @@ struct luv_mem {
 	uint32_t type; /* enum luv_mem_type */
 	uint32_t vmm;  /* 1: this row is the VMM's own memory */
 };
+
+/* --- domU: virtual machines of ring-3 processes ---------------------------- */
+
+/*
+ * A VM belongs to the address space (CR3) that made it; from any other its
+ * handle is LUV_EPERM. Making one takes the token: four 32-bit words read
+ * with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12, which only a process with I/O
+ * permission (dom0's root: ioperm) can do.
+ */
+#define LUV_TOKEN_PORT 0x4c50
+
+/*
+ * vm_create(RDI token low, RSI token high): returns a handle > 0.
+ * LUV_EPERM: wrong token; LUV_ENOMEM: no VMM memory or too many VMs.
+ * vm_destroy(RDI vm): frees everything; LUV_EBUSY while a vCPU runs.
+ */
+#define LUV_ENOMEM 12
+#define LUV_EBUSY  16
+#define LUV_EEXIST 17
+
+/*
+ * vm_slot(RDI vm, RSI buf): buf is a struct luv_slot. len 0 deletes the slot.
+ * The owner keeps [hva, hva+len) mapped and its pages where they are (pinned)
+ * as long as the slot is there. LUV_EINVAL: alignment, overflow, overlap.
+ */
+struct luv_slot {
+	uint32_t slot;	/* < LUV_SLOTS */
+	uint32_t flags; /* LUV_SLOT_READONLY */
+	uint64_t gpa, len; /* bytes, 4 KiB-aligned */
+	uint64_t hva;	/* 4 KiB-aligned */
+};
+#define LUV_SLOTS	  64u
+#define LUV_SLOT_READONLY 1u
+
+/* vcpu_create(RDI vm, RSI id): id < LUV_VCPUS; state is that after INIT. */
+#define LUV_VCPUS 16u
+
+/*
+ * vcpu_get, vcpu_set(RDI vm, RSI id, RDX buf): buf is a struct luv_vcpu.
+ * LUV_EINVAL: a state that the processor could not be in.
+ * LUV_EBUSY: the vCPU runs on another CPU.
+ */
+struct luv_segment {
+	uint64_t base;
+	uint32_t limit;	   /* bytes - 1, G applied */
+	uint16_t selector;
+	uint16_t attrib;   /* type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13,
+			      DB 14, G 15, unusable 8 */
+};
+
+struct luv_vcpu {
+	uint64_t gpr[16]; /* RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 */
+	uint64_t rip, rflags;
+	uint64_t cr0, cr2, cr3, cr4, efer, pat;
+	uint64_t dr[4], dr6, dr7;
+	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	struct luv_segment es, cs, ss, ds, fs, gs, ldtr, tr;
+	uint64_t gdt_base, idt_base;
+	uint32_t gdt_limit, idt_limit;
+	uint32_t shadow;   /* 1: STI or MOV SS holds interrupts off */
+	uint32_t event;	   /* queued: vector 7:0, type 10:8, error code 11,
+			      valid 31; as in SDM "VM-Entry Controls for
+			      Event Injection" */
+	uint32_t event_error;
+	uint32_t reserved;
+};
+
+/*
+ * vcpu_run(RDI vm, RSI id, RDX in, R10 event, R8 flags): run until there is
+ * something for ring 3. Restartable: interrupted, dom0 finds RIP at the
+ * hypercall with all arguments as they were. No memory of the caller is read
+ * or written.
+ *   in     data of an IN that the last exit asked for
+ *   event  struct luv_vcpu.event form, external interrupts; 0: none. Taken
+ *          once: when it is queued RAX has LUV_RUN_QUEUED set at exit.
+ *   flags  LUV_RUN_WINDOW: exit when the guest can take an interrupt
+ *   RAX    enum luv_run | LUV_RUN_*; RDI, RSI, RDX: by kind below;
+ *          R10: RFLAGS.IF | interruptible now << 1
+ */
+enum luv_run {
+	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9 |
+			     rep << 10, RDX value of an OUT */
+	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote; not executed */
+	LUV_RUN_FAULT,	  /* RDI hva, RSI 1 if to be writable: touch it */
+	LUV_RUN_HLT,
+	LUV_RUN_WINDOW_OPEN,
+	LUV_RUN_SHUTDOWN, /* triple fault */
+	LUV_RUN_CPUID,	  /* no policy set: ring 3 answers */
+	LUV_RUN_RDMSR, LUV_RUN_WRMSR, /* RDI msr, RSI value */
+	LUV_RUN_HYPERCALL, /* the guest's registers say which */
+	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1 */
+};
+#define LUV_RUN_KIND   0xffu
+#define LUV_RUN_QUEUED 0x100u
+#define LUV_RUN_WINDOW 1u
