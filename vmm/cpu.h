@@ -42,14 +42,26 @@ struct vmexit {
 _Static_assert(sizeof(struct vmexit) == 64, "one cache line, a shift");
 #define EXIT_RECORDS 64 /* power of two */
 
+struct vcpu;
+enum exit_action {
+	RESUME, /* enter again where RIP is */
+	SKIP,	/* the instruction is done: advance, then enter */
+	STOP,	/* nobody knows what to do: dump */
+};
+typedef enum exit_action (*exit_handler)(struct vcpu *v);
+
 struct vcpu {
 	uint64_t gpr[GPRS]; /* [p] RSP: only after hv->snapshot() */
 	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
 	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
-	_Atomic uint32_t poll; /* [a] non-zero: do not enter, look first */
+	uint32_t reserved;
 	void *hw;	    /* [I] the same, mapped */
-	struct cpu *cpu;    /* [I] where it runs */
+	struct cpu *cpu;    /* [p] where it runs; dom0: [I] */
 	struct vmexit *exit; /* [p] the newest of cpu->records */
+	struct vm *vm;	    /* [I] whose; NULL: dom0 */
+	struct domu *domu;  /* [I] what only a domU has, or NULL */
+	const exit_handler *handlers; /* [I] by kind */
+	struct luv_exit_stat *stats; /* [I] by kind */
 	bool nmi_pending;   /* [p] an NMI of dom0's waits for its turn */
 	bool nmi_window;    /* [p] NMI-window exiting / IRET intercept is on */
 	bool nmi_blocked;   /* [p] SVM: dom0 is in its NMI handler */
@@ -57,7 +69,7 @@ struct vcpu {
 };
 _Static_assert(offsetof(struct vcpu, hw_pa) == VCPU_HW_PA, "layout.h");
 _Static_assert(offsetof(struct vcpu, launched) == VCPU_LAUNCHED, "layout.h");
-_Static_assert(offsetof(struct vcpu, poll) == VCPU_POLL, "layout.h");
+_Static_assert(offsetof(struct vcpu, cpu) == VCPU_CPU, "layout.h");
 _Static_assert(offsetof(struct vcpu, hw) == VCPU_HW, "layout.h");
 
 /* Work other CPUs ask of this one, bits of cpu->requests. */
@@ -67,6 +79,9 @@ enum request {
 };
 
 struct cpu {
+	struct vcpu *current;	  /* [p] whom exit_handle() enters next */
+	_Atomic uint32_t poll;	  /* [a] non-zero: do not enter a guest, look first */
+	uint64_t host_rsp;	  /* [p] VMX: RSP on VM exit */
 	struct vcpu dom0;
 	uint32_t index;		  /* [I] 0 = boot CPU */
 	uint32_t apic_id;	  /* [I] */
@@ -81,9 +96,17 @@ struct cpu {
 	void *vmxon;		  /* [I] VMXON region or host save area */
 	hpa_t vmxon_pa;		  /* [I] */
 	uint32_t record_at;	  /* [p] byte offset of the oldest record */
+	void *fpu;		  /* [I] dom0's extended state while a domU runs */
+	uint64_t xcr0, dr[4];	  /* [p] dom0's, while a domU runs */
+	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
+	struct gpaging paging;	  /* [p] dom0's, while a domU runs */
+	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
+	struct vcpu *last_domu;	  /* [p] whose translations may be cached */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */
 };
+_Static_assert(offsetof(struct cpu, poll) == CPU_POLL, "layout.h");
+_Static_assert(offsetof(struct cpu, host_rsp) == CPU_HOST_RSP, "layout.h");
 _Static_assert(sizeof(struct cpu) < CPU_SIZE / 2, "half is for the stack");
 
 /* Where the next exit goes; the oldest record makes room. */
@@ -99,10 +122,10 @@ static inline struct vmexit *exit_record(struct vcpu *v)
 }
 
 /* Count an exit that was handled at TSC `now`. */
-static inline void exit_account(struct cpu *cpu, const struct vmexit *x,
+static inline void exit_account(struct vcpu *v, const struct vmexit *x,
 				uint64_t now)
 {
-	struct luv_exit_stat *stat = &cpu->stats[x->kind];
+	struct luv_exit_stat *stat = &v->stats[x->kind];
 
 	stat->count++;
 	stat->ticks += now - x->tsc;

@@ -16,12 +16,13 @@ static void counts_and_ticks(void **state)
 
 	(void)state;
 	assert_non_null(cpu);
-	exit_account(cpu, &x, 1150);
+	cpu->dom0.stats = cpu->stats;
+	exit_account(&cpu->dom0, &x, 1150);
 	x.tsc = UINT64_MAX - 9; /* the TSC may wrap between the two */
-	exit_account(cpu, &x, 10);
+	exit_account(&cpu->dom0, &x, 10);
 	x.kind = EXIT_KINDS - 1;
 	x.tsc = 5;
-	exit_account(cpu, &x, 5);
+	exit_account(&cpu->dom0, &x, 5);
 	assert_int_equal(cpu->stats[EXIT_CPUID].count, 2);
 	assert_int_equal(cpu->stats[EXIT_CPUID].ticks, 150 + 20);
 	assert_int_equal(cpu->stats[EXIT_KINDS - 1].count, 1);
@@ -39,6 +40,7 @@ static void records_go_round(void **state)
 
 	(void)state;
 	assert_non_null(cpu);
+	cpu->dom0.stats = cpu->stats;
 	cpu->dom0.cpu = cpu;
 	for (unsigned i = 0; i < 3 * EXIT_RECORDS + 5; i++) {
 		struct vmexit *x = exit_record(&cpu->dom0);

@@ -377,6 +377,22 @@ enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
 	return e == OK ? walk_out(g, dst, src, len) : e;
 }
 
+enum err dom0_copy_in(const struct guest_state *g, void *dst, gva_t src,
+		      size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		size_t n;
+		void *p;
+
+		if (piece(g, GVA(src.v + done), len - done, GW_READ, &p, &n) !=
+		    OK)
+			return ERR_FAULT;
+		memcpy((char *)dst + done, p, n);
+		done += n;
+	}
+	return OK;
+}
+
 enum err dom0_fetch(const struct guest_state *g, uint8_t *insn, size_t len,
 		    size_t *got)
 {

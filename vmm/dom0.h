@@ -58,5 +58,7 @@ MUST_USE enum err dom0_writable(const struct guest_state *g, gva_t dst,
 				size_t len);
 MUST_USE enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
 				const void *src, size_t len);
+MUST_USE enum err dom0_copy_in(const struct guest_state *g, void *dst,
+			       gva_t src, size_t len);
 MUST_USE enum err dom0_fetch(const struct guest_state *g, uint8_t *insn,
 			     size_t len, size_t *got);

@@ -5,6 +5,7 @@
 #include "exit.h"
 #include "console.h"
 #include "dom0.h"
+#include "domu.h"
 #include "dump.h"
 #include "lapic.h"
 #include "smp.h"
@@ -120,9 +121,12 @@ static void reset_requested(struct cpu *cpu)
 struct vcpu *exit_serve(struct vcpu *v)
 {
 	uint32_t requests;
+	struct cpu *cpu = v->cpu;
 
-	atomic_store(&v->poll, 0);
-	requests = atomic_exchange(&v->cpu->requests, 0);
+	atomic_store(&cpu->poll, 0);
+	domu_suspend(cpu);
+	v = &cpu->dom0;
+	requests = atomic_exchange(&cpu->requests, 0);
 	if (requests & REQ_FLUSH)
 		hv->flush(v);
 	if (requests & REQ_RESET)

@@ -5,13 +5,6 @@
 #include "cpu.h"
 #include "hv.h"
 
-enum exit_action {
-	RESUME, /* enter again where RIP is */
-	SKIP,	/* the instruction is done: advance, then enter */
-	STOP,	/* nobody knows what to do: dump */
-};
-
-typedef enum exit_action (*exit_handler)(struct vcpu *v);
 extern const exit_handler exit_handlers[EXIT_KINDS];
 
 /* Run dom0 on this CPU for ever. */
@@ -20,7 +13,7 @@ _Noreturn void exit_loop(struct cpu *cpu);
 /* The end of exit_handle() that few exits need: STOP, or an NMI is pending. */
 void exit_rare(struct vcpu *v, bool stop);
 
-/* v->poll was set: do what is asked of this CPU. Returns whom to enter. */
+/* v->cpu->poll was set: do what is asked of this CPU. Returns whom to enter. */
 struct vcpu *exit_serve(struct vcpu *v);
 
 /*
@@ -31,14 +24,14 @@ struct vcpu *exit_serve(struct vcpu *v);
 static inline struct vcpu *exit_handle(struct vcpu *v,
 				       void (*advance)(struct vcpu *v))
 {
-	enum exit_action action = exit_handlers[v->exit->kind](v);
+	enum exit_action action = v->handlers[v->exit->kind](v);
 
 	if (__builtin_expect(action == SKIP, 1))
 		advance(v);
 	if (__builtin_expect(action == STOP || v->nmi_pending, 0))
 		exit_rare(v, action == STOP);
-	exit_account(v->cpu, v->exit, rdtsc());
-	return v;
+	exit_account(v, v->exit, rdtsc());
+	return v->cpu->current;
 }
 
 /* Handlers of their own files. */

@@ -69,6 +69,19 @@ struct hv_ops {
 	void (*listen)(void);
 	/* Print the VMCS or VMCB. */
 	void (*dump)(struct vcpu *v);
+	/* domU, see domu.h. VMCS or VMCB of a new vCPU, state of INIT. */
+	void (*domu_init)(struct vcpu *v);
+	/* World switches; `flush`: v's cached translations may be wrong. */
+	void (*domu_enter)(struct vcpu *d, struct vcpu *v, bool flush);
+	void (*domu_leave)(struct vcpu *d, struct vcpu *v);
+	/* RFLAGS.IF | can take an external interrupt now << 1. */
+	unsigned (*domu_ready)(struct vcpu *v);
+	/* Queue an external interrupt; exit when one can be taken. */
+	void (*domu_queue)(struct vcpu *v, uint32_t event);
+	void (*domu_window)(struct vcpu *v, bool on);
+	/* Architectural state; set: false if no processor can be so. */
+	void (*domu_get)(struct vcpu *v, struct luv_vcpu *s);
+	bool (*domu_set)(struct vcpu *v, const struct luv_vcpu *s);
 	/* Leave virtualization mode on this CPU, for a reset. */
 	void (*disable)(void);
 };

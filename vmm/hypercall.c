@@ -6,6 +6,7 @@
 #include "bios.h"
 #include "console.h"
 #include "dom0.h"
+#include "domu.h"
 #include "dump.h"
 #include "exit.h"
 #include "hv.h"
@@ -118,6 +119,44 @@ static int64_t call_memmap(struct vcpu *v, const struct guest_state *g)
 	return (int64_t)rows;
 }
 
+#define R(reg) v->gpr[reg]
+static int64_t call_vm_create(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vm_create(g, R(RDI), R(RSI));
+}
+
+static int64_t call_vm_destroy(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vm_destroy(g, R(RDI));
+}
+
+static int64_t call_vm_slot(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vm_slot(g, R(RDI), R(RSI));
+}
+
+static int64_t call_vcpu_create(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vcpu_create(g, R(RDI), R(RSI));
+}
+
+static int64_t call_vcpu_get(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vcpu_get(g, R(RDI), R(RSI), R(RDX));
+}
+
+static int64_t call_vcpu_set(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_vcpu_set(g, R(RDI), R(RSI), R(RDX));
+}
+#undef R
+
+/* The one call that does not end here: dom0 stays at it while a domU runs. */
+static int64_t call_vcpu_run(struct vcpu *v, const struct guest_state *g)
+{
+	return domu_run(v, g);
+}
+
 static const call_fn calls[] = {
 #define X(nr, name) [nr] = call_##name,
 	LUV_CALLS(X)
@@ -129,6 +168,7 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	uint32_t call = (uint32_t)v->gpr[RAX], nr = call ^ LUV_MAGIC;
 	enum exit_action action;
 	struct guest_state g;
+	int64_t result;
 
 	hv->snapshot(v, &g);
 	if (bios_call(v, &g, &action))
@@ -142,9 +182,12 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	if (g.bits != 64)
 		for (unsigned i = RAX; i <= RDI; i++)
 			v->gpr[i] = (uint32_t)v->gpr[i];
-	if (nr < ARRAY_SIZE(calls))
-		v->gpr[RAX] = (uint64_t)calls[nr](v, &g);
+	if (nr >= ARRAY_SIZE(calls) || !calls[nr])
+		result = -LUV_ENOSYS;
 	else
-		v->gpr[RAX] = (uint64_t)-LUV_ENOSYS;
+		result = calls[nr](v, &g);
+	if (v->cpu->current != v)
+		return RESUME;
+	v->gpr[RAX] = (uint64_t)result;
 	return SKIP;
 }

@@ -6,6 +6,7 @@
 #include "io.h"
 #include "console.h"
 #include "dom0.h"
+#include "domu.h"
 #include "mem.h"
 
 #define CMOS_INDEX	0x70
@@ -24,6 +25,8 @@ unsigned io_trapped(uint16_t *ports)
 	unsigned n = 0;
 
 	ports[n++] = CMOS_INDEX;
+	for (uint16_t i = 0; i < 16; i++)
+		ports[n++] = LUV_TOKEN_PORT + i;
 	ports[n++] = CMOS_DATA;
 	if (dom0.has_sleep && s->has_s3) {
 		ports[n++] = s->pm1a_cnt;
@@ -123,6 +126,11 @@ enum exit_action io_exit(struct vcpu *v)
 			   "out: #GP\n", x->port);
 		hv->inject(v, VEC_GP, 0);
 		return RESUME;
+	}
+	if (x->port >= LUV_TOKEN_PORT && x->port < LUV_TOKEN_PORT + 16) {
+		if (x->in && x->size == 4)
+			v->gpr[RAX] = domu_token((x->port - LUV_TOKEN_PORT) / 4);
+		return SKIP;
 	}
 	if (x->in) {
 		in(v, x->port, x->size);

@@ -8,7 +8,7 @@
 
 #include "types.h"
 
-#define IO_TRAP_MAX 6
+#define IO_TRAP_MAX 22
 
 /* Fill ports[IO_TRAP_MAX]; returns how many. */
 unsigned io_trapped(uint16_t *ports);

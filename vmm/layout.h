@@ -28,5 +28,7 @@
 #define VCPU_GPR(n)   ((n) * 8)
 #define VCPU_HW_PA    128
 #define VCPU_LAUNCHED 136
-#define VCPU_POLL     140
+#define VCPU_CPU      152
+#define CPU_POLL      8
+#define CPU_HOST_RSP  16
 #define VCPU_HW       144

@@ -7,6 +7,7 @@
 #include "cmdline.h"
 #include "console.h"
 #include "dom0.h"
+#include "domu.h"
 #include "dump.h"
 #include "exit.h"
 #include "hv.h"
@@ -57,6 +58,9 @@ static void cpu_ready(struct cpu *cpu)
 
 	if (why)
 		die("CPU %u %s", cpu->index, why);
+	write_cr4(read_cr4() | CR4_OSFXSR |
+		  (cpuid(1, 0).c & BIT(26) ? CR4_OSXSAVE : 0));
+	cpu->fpu = mem_need(FPU_AREA, PAGE_SIZE, "extended state");
 	hv->enable(cpu);
 	cpu->apic_base = rdmsr(MSR_IA32_APIC_BASE);
 	cpu->apic.x2apic = cpu->apic_base & APIC_BASE_EXTD;
@@ -108,6 +112,7 @@ static void start(void)
 	dom0.map = boot.map;
 	dom0.has_sleep = rsdp &&
 		acpi_sleep(acpi_ptr, rsdp, &dom0.sleep) == OK;
+	domu_init();
 	hv->init();
 	cpu_ready(cpu);
 	smp_start(rsdp, dom0.opt.cpus, cpu_ready, cpu_main);

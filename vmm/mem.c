@@ -61,6 +61,35 @@ void *mem_need(uint64_t len, uint64_t align, const char *what)
 	return p;
 }
 
+static struct free_page { struct free_page *next; } *free_pages;
+
+void *mem_page(void)
+{
+	struct free_page *p;
+
+	lock(&alloc_lock);
+	p = free_pages;
+	if (p)
+		free_pages = p->next;
+	unlock(&alloc_lock);
+	if (!p)
+		return mem_alloc(PAGE_SIZE, PAGE_SIZE);
+	memset(p, 0, PAGE_SIZE);
+	return p;
+}
+
+void mem_page_free(void *page)
+{
+	struct free_page *p = page;
+
+	if (!p)
+		return;
+	lock(&alloc_lock);
+	p->next = free_pages;
+	free_pages = p;
+	unlock(&alloc_lock);
+}
+
 static void region_choose(struct e820 *map)
 {
 	uint64_t ram = e820_ram_bytes(map);

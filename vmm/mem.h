@@ -43,6 +43,13 @@ MUST_USE void *mem_alloc(uint64_t len, uint64_t align);
 /* The same, for boot: dies with a sentence naming `what`. */
 void *mem_need(uint64_t len, uint64_t align, const char *what);
 
+/*
+ * mem_page - one zeroed page that can be given back; NULL if there is none.
+ * mem_page_free - give it back; NULL is nothing. Both locked.
+ */
+MUST_USE void *mem_page(void);
+void mem_page_free(void *page);
+
 struct mem_region {
 	uint64_t base, len; /* the VMM's memory, host-physical, 2 MiB-aligned */
 	uint64_t image_len; /* bytes of it that hold the image */

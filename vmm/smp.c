@@ -8,6 +8,7 @@
 #include "acpi.h"
 #include "console.h"
 #include "dump.h"
+#include "exit.h"
 #include "hv.h"
 #include "lapic.h"
 #include "mem.h"
@@ -67,6 +68,9 @@ static struct cpu *cpu_new(uint32_t apic_id)
 	cpu->apic_id = apic_id;
 	cpu->apic = (struct apic_addr){ .id = apic_id, .dfr = ~0u };
 	cpu->dom0.cpu = cpu;
+	cpu->dom0.stats = cpu->stats;
+	cpu->dom0.handlers = exit_handlers;
+	cpu->current = &cpu->dom0;
 	return cpu;
 }
 
@@ -176,7 +180,7 @@ void smp_start(uint64_t rsdp, unsigned limit, void (*ready)(struct cpu *cpu),
 void smp_request(struct cpu *cpu, enum request req)
 {
 	atomic_fetch_or(&cpu->requests, req);
-	atomic_store(&cpu->dom0.poll, 1);
+	atomic_store(&cpu->poll, 1);
 	/* One kick at a time: the second would melt into the first's NMI. */
 	if (!atomic_exchange(&cpu->kick, 1))
 		lapic_send(cpu->apic_id, ICR_NMI, 0);
@@ -193,7 +197,7 @@ void smp_nmi(struct trap_frame *f)
 
 	if (!smp_nmi_was_kick(cpu)) {
 		cpu->dom0.nmi_pending = true;
-		atomic_store(&cpu->dom0.poll, 1);
+		atomic_store(&cpu->poll, 1);
 	}
 	if (f->rip >= (uint64_t)park_hlt_start &&
 	    f->rip < (uint64_t)park_hlt_end)
@@ -273,16 +277,16 @@ uint8_t smp_park(struct cpu *cpu)
 	atomic_store(&cpu->state, LUV_CPU_WAIT_SIPI);
 	word = advance_word(cpu, ipi_arrive);
 	for (;;) {
-		atomic_store(&cpu->dom0.poll, 0);
+		atomic_store(&cpu->poll, 0);
 		atomic_store(&cpu->requests, 0);
 		word = atomic_load(&cpu->startup);
 		if (IPI_STATE(word) == IPI_START &&
 		    atomic_compare_exchange_strong(&cpu->startup, &word,
 						   ipi_start(word)))
 			break;
-		if (cpu->dom0.poll)
+		if (cpu->poll)
 			continue;
-		park_hlt(&cpu->dom0.poll);
+		park_hlt(&cpu->poll);
 	}
 	cpu->dom0.nmi_pending = false; /* blocked in wait-for-SIPI */
 	atomic_store(&cpu->state, LUV_CPU_RUNNING);

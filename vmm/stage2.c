@@ -129,3 +129,38 @@ enum err stage2_retype(struct stage2 *s, type_fn type_of)
 {
 	return retype(s, s->root, LEVELS - 1, 0, type_of);
 }
+
+static void unmap(struct stage2 *s, uint64_t *t, unsigned level, uint64_t base,
+		  uint64_t from, uint64_t to)
+{
+	for (unsigned i = 0; i < ENTRIES; i++, base += SIZE(level)) {
+		if (!(t[i] & PRESENT) || base + SIZE(level) <= from ||
+		    base >= to)
+			continue;
+		if (is_leaf(t[i], level))
+			*(volatile uint64_t *)&t[i] = 0;
+		else
+			unmap(s, s->to_ptr(t[i] & ADDRESS), level - 1, base,
+			      from, to);
+	}
+}
+
+void stage2_unmap(struct stage2 *s, gpa_t gpa, uint64_t len)
+{
+	unmap(s, s->root, LEVELS - 1, 0, gpa.v, gpa.v + len);
+}
+
+static void free_below(struct stage2 *s, uint64_t *t, unsigned level,
+		       void (*put)(void *table))
+{
+	for (unsigned i = 0; level && i < ENTRIES; i++)
+		if ((t[i] & PRESENT) && !is_leaf(t[i], level))
+			free_below(s, s->to_ptr(t[i] & ADDRESS), level - 1,
+				   put);
+	put(t);
+}
+
+void stage2_free(struct stage2 *s, void (*put)(void *table))
+{
+	free_below(s, s->root, LEVELS - 1, put);
+}

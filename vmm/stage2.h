@@ -58,3 +58,13 @@ uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size);
 MUST_USE enum err stage2_retype(struct stage2 *s,
 				enum mtrr_type (*type_of)(uint64_t base,
 							  uint64_t len));
+
+/*
+ * stage2_unmap - make nothing reachable in [gpa, gpa+len): whole pages that
+ * lie in the range go; a larger page that only overlaps it goes whole.
+ * Does not flush; tables stay.
+ */
+void stage2_unmap(struct stage2 *s, gpa_t gpa, uint64_t len);
+
+/* stage2_free - give every table, the root included, to `put`. */
+void stage2_free(struct stage2 *s, void (*put)(void *table));

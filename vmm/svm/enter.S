@@ -7,7 +7,7 @@
  * Enters v; after an #VMEXIT calls svm_exited(v), which says whom to enter
  * next. The VMM keeps nothing in registers or on the stack across a guest, so
  * only guest registers are moved; RAX and RSP are in the VMCB. GIF is clear
- * from before v->poll is read until the guest runs: an NMI waits for VMRUN
+ * from before poll is read until the guest runs: an NMI waits for VMRUN
  * and then exits. FS, GS, TR, LDTR and the MSRs of VMLOAD are the guest's all
  * the time; the VMM uses none of them.
  *
@@ -28,7 +28,8 @@ svm_loop:
 svm_next:
 	mov %rax, (%rsp)
 	clgi
-	cmpl $0, VCPU_POLL(%rax)
+	mov VCPU_CPU(%rax), %rcx
+	cmpl $0, CPU_POLL(%rcx)
 	jne svm_serve
 	mov VCPU_HW(%rax), %rcx
 	mov VCPU_GPR(0)(%rax), %rdx

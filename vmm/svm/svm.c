@@ -4,6 +4,7 @@
  * the VMM runs after an #VMEXIT: NMIs wait for the next VMRUN and exit there.
  * APM volume 2 "Secure Virtual Machine".
  */
+#include "svm.h"
 #include "vmcb.h"
 #include "../console.h"
 #include "../dom0.h"
@@ -115,6 +116,7 @@ static void svm_init(void)
 		iopm[ports[i] / 8] |= (uint8_t)(1u << ports[i] % 8);
 	nrips = cpuid(CPUID_SVM_LEAF, 0).d & SVM_EDX_NRIPS;
 	npt.has_1g = cpuid(0x80000001, 0).d & BIT(26);
+	svm_domu_maps();
 	dom0_init(&npt);
 }
 
@@ -450,5 +452,13 @@ const struct hv_ops svm_ops = {
 	.snapshot = svm_snapshot,
 	.listen = svm_listen,
 	.dump = svm_dump,
+	.domu_init = svm_domu_init,
+	.domu_enter = svm_domu_enter,
+	.domu_leave = svm_domu_leave,
+	.domu_ready = svm_domu_ready,
+	.domu_queue = svm_domu_queue,
+	.domu_window = svm_domu_window,
+	.domu_get = svm_domu_get,
+	.domu_set = svm_domu_set,
 	.disable = svm_disable,
 };

@@ -10,7 +10,7 @@
  *
  *	stack:	[rsp] v, 16-byte aligned; VMCS_HOST_RSP is this RSP
  *
- * v->poll set: exit_serve(v) runs instead of the guest. From vmx_enter_check
+ * v->cpu->poll set: exit_serve(v) runs instead of the guest. From vmx_enter_check
  * to vmx_enter_end an NMI handler may set RIP to vmx_enter_abort, which does
  * the same: nothing is lost but registers that v->gpr still holds.
  *
@@ -28,6 +28,8 @@ vmx_loop:
 	sub $16, %rsp
 	mov $VMCS_HOST_RSP, %eax
 	vmwrite %rsp, %rax
+	mov VCPU_CPU(%rdi), %rax
+	mov %rsp, CPU_HOST_RSP(%rax)
 	mov %rdi, %rax
 vmx_next:
 	mov %rax, (%rsp)
@@ -45,7 +47,8 @@ vmx_next:
 	mov VCPU_GPR(14)(%rax), %r14
 	mov VCPU_GPR(15)(%rax), %r15
 vmx_enter_check:
-	cmpl $0, VCPU_POLL(%rax)
+	mov VCPU_CPU(%rax), %rcx
+	cmpl $0, CPU_POLL(%rcx)
 	jne vmx_enter_abort
 	cmpl $0, VCPU_LAUNCHED(%rax)
 	mov VCPU_GPR(1)(%rax), %rcx

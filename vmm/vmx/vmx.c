@@ -166,6 +166,7 @@ static void vmx_init(void)
 		io_bitmap[ports[i] / 8] |= (uint8_t)(1u << ports[i] % 8);
 	ept.has_1g = cap & EPT_CAP_1G;
 	vmx.invept_type = cap & EPT_CAP_INVEPT_ONE ? INVEPT_ONE : INVEPT_ALL;
+	vmx_domu_maps();
 	dom0_init(&ept);
 	vmx.eptp = ptr_hpa(dom0.s2.root).v | EPTP_WB_WALK4;
 }
@@ -263,14 +264,19 @@ static void segment(unsigned i, uint16_t selector, uint64_t base, uint32_t ar)
 	vmwrite(VMCS_GUEST_ES_BASE + 2 * i, base);
 }
 
-static void vmx_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+void vmx_common_state(void)
+{
+	host_state();
+	control_state();
+}
+
+void vmx_guest_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 {
 	enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->nmi_pending = v->nmi_window = false;
 	v->gpr[RDX] = cpuid(1, 0).a; /* family, model, stepping */
-	control_state();
 	for (unsigned i = ES; i <= GS; i++)
 		segment(i, 0, 0, AR_DATA16);
 	segment(CS, cs, (uint64_t)cs << 4, AR_CODE16);
@@ -300,6 +306,12 @@ static void vmx_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
+}
+
+static void vmx_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+{
+	control_state();
+	vmx_guest_reset(v, cs, ip);
 	vmx_flush(v);
 }
 
@@ -336,5 +348,13 @@ const struct hv_ops vmx_ops = {
 	.snapshot = vmx_snapshot,
 	.listen = vmx_listen,
 	.dump = vmx_dump,
+	.domu_init = vmx_domu_init,
+	.domu_enter = vmx_domu_enter,
+	.domu_leave = vmx_domu_leave,
+	.domu_ready = vmx_domu_ready,
+	.domu_queue = vmx_domu_queue,
+	.domu_window = vmx_domu_window,
+	.domu_get = vmx_domu_get,
+	.domu_set = vmx_domu_set,
 	.disable = vmx_disable,
 };

@@ -24,3 +24,18 @@ void vmx_flush(struct vcpu *v);
 uint64_t vmx_cr4(struct vcpu *v);
 void vmx_snapshot(struct vcpu *v, struct guest_state *g);
 void vmx_dump(struct vcpu *v);
+
+/* Host state and controls, of dom0's kind, into the current VMCS. */
+void vmx_common_state(void);
+/* Guest state after INIT, but at cs:ip, into the current VMCS. */
+void vmx_guest_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
+
+void vmx_domu_maps(void);
+void vmx_domu_init(struct vcpu *v);
+void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool flush);
+void vmx_domu_leave(struct vcpu *d, struct vcpu *v);
+unsigned vmx_domu_ready(struct vcpu *v);
+void vmx_domu_queue(struct vcpu *v, uint32_t event);
+void vmx_domu_window(struct vcpu *v, bool on);
+void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s);
+bool vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * domu.c - a domU under SVM: its VMCB, the world switch, its state. VMSAVE
+ * and VMLOAD move what VMRUN does not. APM volume 2 "Saving and Restoring
+ * State", "Event Injection", "Interrupt Window".
+ */
+#include "svm.h"
+#include "vmcb.h"
+#include "../dom0.h"
+#include "../domu.h"
+#include "../mem.h"
+#include "../string.h"
+
+#define INTERCEPT_INTR	   BIT(0)
+#define INTERCEPT_VINTR	   BIT(4)
+#define INTERCEPT_HLT	   BIT(24)
+#define INTERCEPT_WBINVD   BIT(9)
+#define INTERCEPT_MONITOR  BIT(10)
+#define INTERCEPT_MWAIT	   BIT(11)
+#define INTERCEPT_XSETBV   BIT(13)
+#define V_IRQ		   BIT(8)
+#define V_INTR_PRIO	   (BIT(16) * 0xf)
+#define V_IGN_TPR	   BIT(20)
+#define V_INTR_MASKING	   BIT(24)
+#define DOMU_ASID	   2
+#define PAT_RESET	   0x0007040600070406ull
+#define MSRPM_SIZE	   (8 * KIB)
+#define IOPM_SIZE	   (12 * KIB)
+#define MSR_TSC_AUX	   0xc0000103
+#define ATTR(a)		   ((uint16_t)(((a) & 0xff) | (((a) >> 4) & 0xf00)))
+#define UNATTR(a)	   ((uint16_t)(((a) & 0xff) | (((a) & 0xf00) << 4)))
+#define UNUSABLE	   BIT(8) /* of struct luv_segment */
+
+static uint8_t *msrpm, *iopm;
+
+static struct vmcb *vmcb_of(const struct vcpu *v)
+{
+	return v->hw;
+}
+
+/* MSRs that VMRUN or VMLOAD switch are the guest's own. */
+static void pass_msr(uint32_t msr)
+{
+	uint32_t bit = msr < 0x2000 ? msr * 2 :
+				      0x800 * 8 + (msr & 0x1fff) * 2;
+
+	msrpm[bit / 8] &= (uint8_t)~(3u << bit % 8);
+}
+
+void svm_domu_maps(void)
+{
+	msrpm = mem_need(MSRPM_SIZE, PAGE_SIZE, "domU's MSR map");
+	iopm = mem_need(IOPM_SIZE, PAGE_SIZE, "domU's I/O map");
+	memset(msrpm, 0xff, MSRPM_SIZE);
+	memset(iopm, 0xff, IOPM_SIZE);
+	for (uint32_t m = 0xc0000081; m <= 0xc0000084; m++)
+		pass_msr(m);
+	for (uint32_t m = 0xc0000100; m <= 0xc0000102; m++)
+		pass_msr(m);
+	for (uint32_t m = 0x174; m <= 0x176; m++)
+		pass_msr(m);
+	pass_msr(MSR_IA32_PAT);
+}
+
+void svm_domu_init(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->intercept_misc1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT |
+			     INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
+			     INTERCEPT_INVLPGA | INTERCEPT_IOIO |
+			     INTERCEPT_MSR | (uint32_t)INTERCEPT_SHUTDOWN;
+	b->intercept_misc2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL |
+			     INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
+			     INTERCEPT_STGI | INTERCEPT_CLGI |
+			     INTERCEPT_SKINIT | INTERCEPT_MONITOR |
+			     INTERCEPT_MWAIT | INTERCEPT_XSETBV;
+	b->iopm_base_pa = ptr_hpa(iopm).v;
+	b->msrpm_base_pa = ptr_hpa(msrpm).v;
+	b->guest_asid = DOMU_ASID;
+	b->np_enable = 1;
+	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
+	b->v_intr = V_INTR_MASKING;
+	b->efer = EFER_SVME;
+	b->cr0 = CR0_ET;
+	b->dr6 = 0xffff0ff0;
+	b->dr7 = 0x400;
+	b->rflags = RFLAGS_R1;
+	b->g_pat = PAT_RESET;
+}
+
+static bool has_tsc_aux(void)
+{
+	return cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
+}
+
+static void tsc_aux_switch(uint64_t *old, uint64_t new_)
+{
+	if (!has_tsc_aux())
+		return;
+	*old = rdmsr(MSR_TSC_AUX);
+	wrmsr(MSR_TSC_AUX, new_);
+}
+
+void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
+{
+	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
+	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
+	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
+}
+
+void svm_domu_leave(struct vcpu *d, struct vcpu *v)
+{
+	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
+	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
+	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+}
+
+unsigned svm_domu_ready(struct vcpu *v)
+{
+	const struct vmcb *b = vmcb_of(v);
+	bool enabled = b->rflags & RFLAGS_IF;
+
+	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
+				    !(b->eventinj & EVENT_V)) << 1;
+}
+
+void svm_domu_queue(struct vcpu *v, uint32_t event)
+{
+	vmcb_of(v)->eventinj = EVENT_V | (event & EVENT_VECTOR);
+}
+
+/* A virtual interrupt that is intercepted before it is delivered. */
+void svm_domu_window(struct vcpu *v, bool on)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	v->domu->window = on;
+	b->v_intr = V_INTR_MASKING |
+		    (on ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0);
+	if (on)
+		b->intercept_misc1 |= INTERCEPT_VINTR;
+	else
+		b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+}
+
+static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
+{
+	*s = (struct luv_segment){ v->base, v->limit, v->selector,
+				   UNATTR(v->attrib) };
+	if (!(v->attrib & BIT(7)))
+		s->attrib |= UNUSABLE;
+}
+
+static void set_segment(struct vmcb_seg *v, const struct luv_segment *s)
+{
+	*v = (struct vmcb_seg){ s->selector,
+				s->attrib & UNUSABLE ? 0 : ATTR(s->attrib),
+				s->limit, s->base };
+}
+
+/* The segments in the order of both structures. */
+#define SEGMENTS(X) X(es) X(cs) X(ss) X(ds) X(fs) X(gs) X(ldtr) X(tr)
+/* Registers of the same name in both. */
+#define SAME(X)                                                                \
+	X(rip) X(rflags) X(cr0) X(cr2) X(cr3) X(cr4) X(dr6) X(dr7) X(star)     \
+	X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(sysenter_cs)           \
+	X(sysenter_esp) X(sysenter_eip)
+
+void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->gpr[RAX] = b->rax;
+	s->gpr[RSP] = b->rsp;
+#define X(name) s->name = b->name;
+	SAME(X)
+#undef X
+#define X(name) get_segment(&s->name, &b->name);
+	SEGMENTS(X)
+#undef X
+	s->efer = b->efer & ~EFER_SVME;
+	s->pat = b->g_pat;
+	memcpy(s->dr, v->domu->dr, sizeof(s->dr));
+	s->tsc_aux = v->domu->msr[5];
+	s->gdt_base = b->gdtr.base;
+	s->gdt_limit = b->gdtr.limit;
+	s->idt_base = b->idtr.base;
+	s->idt_limit = b->idtr.limit;
+	s->shadow = b->interrupt_shadow & 1;
+	s->event = (uint32_t)b->eventinj;
+	s->event_error = (uint32_t)(b->eventinj >> 32);
+}
+
+bool svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	if ((s->cr0 >> 32) || ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE)) ||
+	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)) ||
+	    (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	    (s->cr4 & (CR4_VMXE | CR4_SMXE)) || (s->dr6 >> 32) ||
+	    (s->dr7 >> 32))
+		return false;
+	memcpy(v->gpr, s->gpr, sizeof(s->gpr));
+	b->rax = s->gpr[RAX];
+	b->rsp = s->gpr[RSP];
+#define X(name) b->name = s->name;
+	SAME(X)
+#undef X
+#define X(name) set_segment(&b->name, &s->name);
+	SEGMENTS(X)
+#undef X
+	b->rflags |= RFLAGS_R1;
+	b->cr0 |= CR0_ET;
+	b->efer = s->efer | EFER_SVME;
+	b->g_pat = s->pat;
+	b->cpl = (s->cr0 & CR0_PE) && !(s->rflags & RFLAGS_VM) ?
+			 s->ss.attrib >> 5 & 3 :
+			 s->rflags & RFLAGS_VM ? 3 : 0;
+	memcpy(v->domu->dr, s->dr, sizeof(s->dr));
+	v->domu->msr[5] = s->tsc_aux;
+	b->gdtr.base = s->gdt_base;
+	b->gdtr.limit = s->gdt_limit;
+	b->idtr.base = s->idt_base;
+	b->idtr.limit = s->idt_limit;
+	b->interrupt_shadow = s->shadow & 1;
+	b->eventinj = s->event & EVENT_V ?
+			      s->event | (uint64_t)s->event_error << 32 : 0;
+	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
+	return true;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* svm.h - what the files of svm/ share. */
+#pragma once
+
+#include "../hv.h"
+
+void svm_domu_maps(void);
+void svm_domu_init(struct vcpu *v);
+void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush);
+void svm_domu_leave(struct vcpu *d, struct vcpu *v);
+unsigned svm_domu_ready(struct vcpu *v);
+void svm_domu_queue(struct vcpu *v, uint32_t event);
+void svm_domu_window(struct vcpu *v, bool on);
+void svm_domu_get(struct vcpu *v, struct luv_vcpu *s);
+bool svm_domu_set(struct vcpu *v, const struct luv_vcpu *s);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * domu.c - a domU under VMX: its VMCS, the world switch, its state. The VMCS
+ * is cleared whenever the domU stops running, so that it may go on on another
+ * CPU; meanwhile get and set make it current for their own time.
+ * SDM "Guest Register State", "VMCS Maintenance Region", "VMCLEAR".
+ */
+#include "vmx.h"
+#include "../dom0.h"
+#include "../domu.h"
+#include "../dump.h"
+#include "../mem.h"
+#include "../string.h"
+
+#define PIN_INTR_EXITING  BIT(0)
+#define PROC_INTR_WINDOW  BIT(2)
+#define PROC_HLT_EXITING  BIT(7)
+#define PROC_MWAIT_EXITING BIT(10)
+#define PROC_IO_EXITING	  BIT(24)
+#define PROC_MONITOR_EXITING BIT(29)
+#define DOMU_VPID	  2
+#define PAT_RESET	  0x0007040600070406ull
+#define AR_UNUSABLE	  BIT(16)
+#define UNUSABLE	  BIT(8) /* of struct luv_segment */
+#define EPTP_WB_WALK4	  (6 | 3 << 3)
+
+static const uint32_t msrs[6] = DOMU_MSRS;
+static uint8_t *msr_bitmap;
+
+static void pass_msr(uint32_t msr)
+{
+	uint8_t *at = msr_bitmap + (msr >= 0xc0000000 ? 1024 : 0);
+
+	msr &= 0x1fff;
+	at[msr / 8] &= (uint8_t)~(1u << msr % 8);
+	at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
+}
+
+void vmx_domu_maps(void)
+{
+	msr_bitmap = mem_need(PAGE_SIZE, PAGE_SIZE, "domU's MSR bitmap");
+	memset(msr_bitmap, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < 5; i++)
+		pass_msr(msrs[i]);
+	pass_msr(MSR_IA32_EFER);
+	pass_msr(MSR_IA32_PAT);
+	pass_msr(MSR_IA32_FS_BASE);
+	pass_msr(MSR_IA32_GS_BASE);
+	for (uint32_t m = MSR_IA32_SYSENTER_CS; m <= MSR_IA32_SYSENTER_EIP; m++)
+		pass_msr(m);
+}
+
+static void current(struct vcpu *v)
+{
+	if (!vmptrld(v->hw_pa))
+		panic("VMPTRLD of %lx failed", v->hw_pa.v);
+}
+
+/* Off this CPU; VMLAUNCH next time. */
+static void release(struct vcpu *v, struct vcpu *d)
+{
+	if (!vmclear(v->hw_pa))
+		panic("VMCLEAR of %lx failed", v->hw_pa.v);
+	v->launched = 0;
+	current(d);
+}
+
+void vmx_domu_init(struct vcpu *v)
+{
+	struct vcpu *d = &this_cpu()->dom0;
+	uint64_t pin, proc;
+
+	*(uint32_t *)v->hw = *(uint32_t *)d->hw; /* revision */
+	if (!vmclear(v->hw_pa))
+		panic("VMCLEAR of %lx failed", v->hw_pa.v);
+	current(v);
+	vmx_common_state();
+	pin = vmread(VMCS_PINBASED_CTLS);
+	proc = vmread(VMCS_PROCBASED_CTLS);
+	vmwrite(VMCS_PINBASED_CTLS, pin | PIN_INTR_EXITING);
+	vmwrite(VMCS_PROCBASED_CTLS,
+		(proc & ~PROC_IO_BITMAPS) | PROC_IO_EXITING | PROC_HLT_EXITING |
+			PROC_MWAIT_EXITING | PROC_MONITOR_EXITING);
+	vmwrite(VMCS_MSR_BITMAPS, ptr_hpa(msr_bitmap).v);
+	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
+	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
+		vmwrite(VMCS_VPID, DOMU_VPID);
+	vmx_guest_reset(v, 0xf000, 0xfff0);
+	release(v, d);
+}
+
+static void flush(struct vcpu *v)
+{
+	struct { uint64_t vpid, address; } all = { DOMU_VPID, 0 };
+
+	invept(vmx.invept_type, vmread(VMCS_EPT_POINTER));
+	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
+		__asm__ volatile("invvpid %0, %1" ::"m"(all), "r"(2ul)
+				 : "cc", "memory"); /* all contexts */
+	(void)v;
+}
+
+static void msrs_switch(uint64_t *old, const uint64_t *new_)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (rdmsr_safe(msrs[i], &old[i]) && old[i] != new_[i])
+			wrmsr(msrs[i], new_[i]);
+}
+
+static uint64_t read_dr6(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(v));
+	return v;
+}
+
+static void write_dr6(uint64_t v)
+{
+	__asm__ volatile("mov %0, %%dr6" ::"r"(v));
+}
+
+void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
+{
+	struct cpu *cpu = d->cpu;
+
+	msrs_switch(cpu->msr, v->domu->msr);
+	cpu->cr2 = read_cr2();
+	write_cr2(v->domu->cr2);
+	cpu->dr6 = read_dr6();
+	write_dr6(v->domu->dr6);
+	current(v);
+	vmwrite(VMCS_HOST_CR3, read_cr3());
+	vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
+	if (stale)
+		flush(v);
+}
+
+void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
+{
+	struct cpu *cpu = d->cpu;
+
+	v->domu->cr2 = read_cr2();
+	write_cr2(cpu->cr2);
+	v->domu->dr6 = read_dr6();
+	write_dr6(cpu->dr6);
+	msrs_switch(v->domu->msr, cpu->msr);
+	release(v, d);
+}
+
+unsigned vmx_domu_ready(struct vcpu *v)
+{
+	bool enabled = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+
+	(void)v;
+	return enabled |
+	       (unsigned)(enabled &&
+			  !(vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+			    (BLOCKING_STI | BLOCKING_MOV_SS)) &&
+			  !(vmread(VMCS_ENTRY_INTERRUPTION_INFO) &
+			    INTR_INFO_VALID)) << 1;
+}
+
+void vmx_domu_queue(struct vcpu *v, uint32_t event)
+{
+	(void)v;
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+		INTR_INFO_VALID | (event & 0xff));
+}
+
+void vmx_domu_window(struct vcpu *v, bool on)
+{
+	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
+
+	v->domu->window = on;
+	vmwrite(VMCS_PROCBASED_CTLS,
+		on ? c | PROC_INTR_WINDOW : c & ~PROC_INTR_WINDOW);
+}
+
+/* Segments in the VMCS's order: ES CS SS DS FS GS LDTR TR. */
+static void get_segment(struct luv_segment *s, unsigned i)
+{
+	uint64_t ar = vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i);
+
+	*s = (struct luv_segment){
+		vmread(VMCS_GUEST_ES_BASE + 2 * i),
+		(uint32_t)vmread(VMCS_GUEST_ES_LIMIT + 2 * i),
+		(uint16_t)vmread(VMCS_GUEST_ES_SELECTOR + 2 * i),
+		(uint16_t)(ar & 0xf0ff),
+	};
+	if (ar & AR_UNUSABLE)
+		s->attrib |= UNUSABLE;
+}
+
+static void set_segment(const struct luv_segment *s, unsigned i)
+{
+	uint64_t ar = s->attrib & UNUSABLE || !(s->attrib & BIT(7)) ?
+			      AR_UNUSABLE : s->attrib & 0xf0ffu;
+
+	vmwrite(VMCS_GUEST_ES_BASE + 2 * i, s->base);
+	vmwrite(VMCS_GUEST_ES_LIMIT + 2 * i, s->limit);
+	vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * i, s->selector);
+	vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i, ar);
+}
+
+/* X(member of struct luv_vcpu, field) */
+#define SAME(X)                                                                \
+	X(rip, GUEST_RIP) X(rflags, GUEST_RFLAGS) X(cr3, GUEST_CR3)            \
+	X(dr7, GUEST_DR7) X(pat, GUEST_IA32_PAT) X(efer, GUEST_IA32_EFER)      \
+	X(sysenter_cs, GUEST_SYSENTER_CS) X(sysenter_esp, GUEST_SYSENTER_ESP)  \
+	X(sysenter_eip, GUEST_SYSENTER_EIP) X(gdt_base, GUEST_GDTR_BASE)       \
+	X(idt_base, GUEST_IDTR_BASE)
+
+void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
+{
+	struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
+				       &s->fs, &s->gs, &s->ldtr, &s->tr };
+
+	current(v);
+	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+#define X(member, field) s->member = vmread(VMCS_##field);
+	SAME(X)
+#undef X
+	for (unsigned i = 0; i < ARRAY_SIZE(segs); i++)
+		get_segment(segs[i], i);
+	s->cr0 = (vmread(VMCS_GUEST_CR0) & ~CR0_NE) |
+		 (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
+	s->cr4 = vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
+	s->cr2 = v->domu->cr2;
+	s->gdt_limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT);
+	s->idt_limit = (uint32_t)vmread(VMCS_GUEST_IDTR_LIMIT);
+	memcpy(s->dr, v->domu->dr, sizeof(s->dr));
+	s->dr6 = v->domu->dr6;
+	memcpy(&s->star, v->domu->msr, sizeof(v->domu->msr));
+	s->shadow = vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3 ? 1 : 0;
+	s->event = (uint32_t)vmread(VMCS_ENTRY_INTERRUPTION_INFO);
+	s->event_error = (uint32_t)vmread(VMCS_ENTRY_EXCEPTION_ERROR_CODE);
+	release(v, &this_cpu()->dom0);
+}
+_Static_assert(offsetof(struct luv_vcpu, tsc_aux) ==
+	       offsetof(struct luv_vcpu, star) + 5 * 8, "order of DOMU_MSRS");
+
+bool vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+{
+	const struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
+					     &s->fs, &s->gs, &s->ldtr,
+					     &s->tr };
+
+	if ((s->cr0 >> 32) || ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE)) ||
+	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)) ||
+	    (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	    (s->cr4 & (CR4_VMXE | CR4_SMXE)) || (s->dr6 >> 32) ||
+	    (s->dr7 >> 32))
+		return false;
+	current(v);
+	memcpy(v->gpr, s->gpr, sizeof(s->gpr));
+	vmwrite(VMCS_GUEST_RSP, s->gpr[RSP]);
+#define X(member, field) vmwrite(VMCS_##field, s->member);
+	SAME(X)
+#undef X
+	for (unsigned i = 0; i < ARRAY_SIZE(segs); i++)
+		set_segment(segs[i], i);
+	vmwrite(VMCS_GUEST_RFLAGS, s->rflags | RFLAGS_R1);
+	vmwrite(VMCS_GUEST_CR0, s->cr0 | CR0_NE | CR0_ET);
+	vmwrite(VMCS_CR0_READ_SHADOW, s->cr0 | CR0_ET);
+	vmwrite(VMCS_GUEST_CR4, s->cr4 | CR4_VMXE);
+	vmwrite(VMCS_ENTRY_CTLS,
+		(vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E) |
+			(s->efer & EFER_LMA ? ENTRY_IA32E : 0));
+	v->domu->cr2 = s->cr2;
+	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdt_limit);
+	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idt_limit);
+	memcpy(v->domu->dr, s->dr, sizeof(s->dr));
+	v->domu->dr6 = s->dr6;
+	memcpy(v->domu->msr, &s->star, sizeof(v->domu->msr));
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, s->shadow ? BLOCKING_STI : 0);
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+		s->event & INTR_INFO_VALID ? s->event : 0);
+	vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, s->event_error);
+	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
+	release(v, &this_cpu()->dom0);
+	return true;
+}
