@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * domu.c - virtual machines by bare hypercalls: a real-mode guest of a few
+ * instructions does each thing that comes back to ring 3, under signals and
+ * migration, and what a wrong caller must not be able to do.
+ */
+#include "test.h"
+
+#include <sys/io.h>
+#include <sys/wait.h>
+
+#define RAM (2ul << 20)
+
+static uint64_t token[2];
+static struct luv_info info;
+
+struct run {
+	uint64_t rax, rdi, rsi, rdx, r10;
+};
+
+/* vcpu_run with all its registers. */
+static struct run vcpu_run(long vm, uint64_t id, uint64_t in, uint64_t event,
+			   uint64_t flags)
+{
+	struct run r = { .rax = LUV_CALL(LUV_CALL_vcpu_run), .rdi = (uint64_t)vm,
+			 .rsi = id, .rdx = in, .r10 = event };
+	register uint64_t r10 __asm__("r10") = r.r10;
+	register uint64_t r8 __asm__("r8") = flags;
+
+	if (info.isa == LUV_ISA_VMX)
+		__asm__ volatile("vmcall" : "+a"(r.rax), "+D"(r.rdi),
+				 "+S"(r.rsi), "+d"(r.rdx), "+r"(r10)
+				 : "r"(r8) : "memory");
+	else
+		__asm__ volatile("vmmcall" : "+a"(r.rax), "+D"(r.rdi),
+				 "+S"(r.rsi), "+d"(r.rdx), "+r"(r10)
+				 : "r"(r8) : "memory");
+	r.r10 = r10;
+	return r;
+}
+
+static bool token_read(void)
+{
+	uint32_t w[4];
+
+	if (ioperm(LUV_TOKEN_PORT, 16, 1))
+		return false;
+	for (int i = 0; i < 4; i++)
+		w[i] = inl(LUV_TOKEN_PORT + 4 * i);
+	token[0] = w[0] | (uint64_t)w[1] << 32;
+	token[1] = w[2] | (uint64_t)w[3] << 32;
+	return true;
+}
+
+/* Linked at 0: out, in, cpuid, mmio, page touches, hlt with an interrupt. */
+static const uint8_t guest[] = {
+	0xfa,			  /* cli */
+	0xb8, 0x34, 0x12,	  /* mov $0x1234, %ax */
+	0xe7, 0x80,		  /* out %ax, $0x80 */
+	0xe4, 0x81,		  /* in $0x81, %al */
+	0xa2, 0x00, 0x20,	  /* mov %al, 0x2000 */
+	0x31, 0xc0, 0x0f, 0xa2,	  /* xor %ax,%ax; cpuid */
+	0xf4,			  /* hlt */
+	0xfb,			  /* sti */
+	0xf4,			  /* hlt, an interrupt comes */
+	0xb0, 0x77, 0xe6, 0x82,	  /* mov $0x77,%al; out %al,$0x82 */
+	0xb9, 0x00, 0x00,	  /* mov $0, %cx */
+	0xe2, 0xfe,		  /* 1: loop 1b */
+	0xe2, 0xfe,		  /* 1: loop 1b */
+	0xe6, 0x83,		  /* out %al, $0x83 */
+	0x0f, 0x0b,		  /* ud2: no handler: triple fault? no: IVT */
+};
+static const uint8_t handler[] = { 0xe6, 0x90, 0xcf }; /* out %al,$0x90; iret */
+
+static struct run run_until(long vm, uint64_t in, uint64_t event, unsigned kind,
+			    const char *what)
+{
+	uint64_t queued = 0;
+	struct run r;
+
+	/* A page that is not there yet is touched, as the ABI asks. */
+	for (;;) {
+		r = vcpu_run(vm, 0, in, queued ? 0 : event, 0);
+		queued |= r.rax & LUV_RUN_QUEUED;
+		if ((r.rax & ~(uint64_t)LUV_RUN_QUEUED) != LUV_RUN_FAULT)
+			break;
+		luv_touch((void *)r.rdi, 1);
+	}
+	r.rax |= queued;
+	expect((r.rax & ~(uint64_t)LUV_RUN_QUEUED) == kind,
+	       "%s: expected exit kind %u, got %#lx (rdi %#lx rsi %#lx rdx %#lx)",
+	       what, kind, r.rax, r.rdi, r.rsi, r.rdx);
+	return r;
+}
+
+static void plain_guest(long vm, uint8_t *ram)
+{
+	struct luv_vcpu s;
+	struct run r;
+	long e;
+
+	e = luv_call(LUV_CALL_vcpu_create, (uint64_t)vm, 0, 0, 0, 0);
+	expect(e == 0, "vcpu_create: %ld", e);
+	luv_touch(&s, sizeof(s));
+	e = luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&s, 0, 0);
+	expect(e == 0, "vcpu_get: %ld", e);
+	struct luv_segment flat = { 0, 0xffff, 0, 0x93 };
+	s.ds = s.es = s.ss = s.fs = s.gs = flat;
+	s.cs = flat;
+	s.cs.attrib = 0x9b;
+	s.tr = (struct luv_segment){ 0, 0xffff, 0, 0x8b };
+	s.ldtr = (struct luv_segment){ 0, 0xffff, 0, 0x82 };
+	s.gdt_limit = 0xffff;
+	s.idt_base = 0;
+	s.idt_limit = 0x3ff;
+	s.rip = 0x1000;
+	s.rflags = 2;
+	s.gpr[4] = 0x8000;
+	e = luv_call(LUV_CALL_vcpu_set, (uint64_t)vm, 0, (uintptr_t)&s, 0, 0);
+	expect(e == 0, "vcpu_set: %ld", e);
+	memcpy(ram + 0x1000, guest, sizeof(guest));
+	memcpy(ram + 0x3000, handler, sizeof(handler));
+	((uint16_t *)ram)[0x20 * 2] = 0x3000;
+	((uint16_t *)ram)[0x20 * 2 + 1] = 0;
+
+	r = run_until(vm, 0, 0, LUV_RUN_IO, "out");
+	expect(r.rdi == 0x80 && r.rsi == 2 && r.rdx == 0x1234,
+	      "out: port %#lx how %#lx value %#lx", r.rdi, r.rsi, r.rdx);
+	r = run_until(vm, 0, 0, LUV_RUN_IO, "in");
+	expect(r.rdi == 0x81 && r.rsi == (1 | 1 << 8), "in: port %#lx how %#lx",
+	      r.rdi, r.rsi);
+	r = run_until(vm, 0x5a, 0, LUV_RUN_HLT, "hlt");
+	expect(ram[0x2000] == 0x5a, "the IN's data: %#x", ram[0x2000]);
+	r = run_until(vm, 0, 0, LUV_RUN_HLT, "hlt with IF");
+	expect(r.r10 & 1, "IF at the second HLT: %lx", r.r10);
+	r = run_until(vm, 0, 0x80000020, LUV_RUN_IO, "interrupt");
+	expect(r.rdi == 0x90 && (r.rax & LUV_RUN_QUEUED),
+	      "handler's port %#lx, rax %#lx", r.rdi, r.rax);
+	r = run_until(vm, 0, 0, LUV_RUN_IO, "after the interrupt");
+	expect(r.rdi == 0x82 && r.rdx == 0x77, "port %#lx value %#lx", r.rdi,
+	      r.rdx);
+	r = run_until(vm, 0, 0, LUV_RUN_IO, "after 131072 loops");
+	expect(r.rdi == 0x83, "port %#lx", r.rdi);
+}
+
+int main(void)
+{
+	struct luv_slot slot = { 0 };
+	uint8_t *ram;
+	long vm, e;
+
+	test_open(&info);
+	require(token_read(), "ioperm on the token's port");
+	e = luv_call(LUV_CALL_vm_create, token[0] ^ 1, token[1], 0, 0, 0);
+	expect(e == -LUV_EPERM, "vm_create with a wrong token: %ld", e);
+	vm = luv_call(LUV_CALL_vm_create, token[0], token[1], 0, 0, 0);
+	expect(vm > 0, "vm_create: %ld", vm);
+	ram = mmap(NULL, 2 * RAM, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	slot.len = RAM;
+	slot.hva = (uintptr_t)ram;
+	e = luv_call(LUV_CALL_vm_slot, (uint64_t)vm, (uintptr_t)&slot, 0, 0, 0);
+	expect(e == 0, "vm_slot: %ld", e);
+	plain_guest(vm, ram);
+	if (fork() == 0) {
+		e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
+		_exit(e == -LUV_EPERM ? 0 : 1);
+	}
+	int status = 0;
+	wait(&status);
+	expect(status == 0, "another process destroyed the VM: %d", status);
+	e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
+	expect(e == 0, "vm_destroy: %ld", e);
+	e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
+	expect(e == -LUV_ENOENT, "vm_destroy again: %ld", e);
+	return test_end("domu", NULL);
+}
