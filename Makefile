@@ -13,7 +13,10 @@ all: $(B)/luvalley.elf dom0 guests
 
 # --- the VMM: freestanding, linked twice to carry its own symbol table -------
 
-VMM_CFLAGS := $(CFLAGS_WARN) -O2 -g -ffreestanding -mgeneral-regs-only \
+# Small, but for the path of an exit, where instructions are counted.
+VMM_OPT	:= -Os
+$(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o): VMM_OPT := -O2
+VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
 	-fcf-protection=none -fno-common -ffunction-sections \
