@@ -56,13 +56,15 @@ long luv_raw(uint64_t rax, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 
 	if (op == OPCODE_VMMCALL)
 		__asm__ volatile("vmmcall"
-				 : "+a"(rax)
-				 : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8)
+				 : "+a"(rax), "+D"(a0), "+S"(a1), "+d"(a2),
+				   "+r"(r10)
+				 : "r"(r8)
 				 : "memory");
 	else
 		__asm__ volatile("vmcall"
-				 : "+a"(rax)
-				 : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8)
+				 : "+a"(rax), "+D"(a0), "+S"(a1), "+d"(a2),
+				   "+r"(r10)
+				 : "r"(r8)
 				 : "memory");
 	return (long)rax;
 }

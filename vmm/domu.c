@@ -14,6 +14,7 @@
 #define HANDLE_INDEX(h) ((h) & 0xff)
 #define OWNER_MASK 0x000fffffffffe000ull /* no PCID, and not PTI's page bit */
 #define FCW_RESET  0x37f
+#define VECTORS_WITH_ERROR 0x227d00u /* DF TS NP SS GP PF AC CP */
 #define MXCSR_RESET 0x1f80
 #define FXSAVE_MXCSR 24
 
@@ -291,6 +292,29 @@ int64_t domu_vcpu_get(const struct guest_state *g, uint64_t handle,
 								 -LUV_EFAULT;
 }
 
+/*
+ * Would VM entry take this event? SDM "VM-Entry Controls for Event
+ * Injection". An external interrupt, an NMI or a hardware exception; software
+ * events are executed again instead.
+ */
+static bool event_ok(const struct luv_vcpu *s)
+{
+	unsigned vector = s->event & 0xff, type = s->event >> 8 & 7;
+	bool error = s->event & BIT(11);
+	bool has_error = (s->cr0 & CR0_PE) && vector < 32 &&
+			 (BIT(vector) & VECTORS_WITH_ERROR);
+
+	if (!(s->event & BIT(31)))
+		return true;
+	if (s->event & 0x7ffff000)
+		return false;
+	if (type == EVENT_EXCEPTION)
+		return vector < 32 && vector != VEC_NMI && error == has_error &&
+		       s->event_error < BIT(15);
+	return !error && (type == 0 || (type == EVENT_NMI &&
+					vector == VEC_NMI));
+}
+
 int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
@@ -303,7 +327,7 @@ int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
 	v = take(g, handle, id, &why);
 	if (!v)
 		return why;
-	why = hv->domu_set(v, &s) ? 0 : -LUV_EINVAL;
+	why = event_ok(&s) && hv->domu_set(v, &s) ? 0 : -LUV_EINVAL;
 	v->domu->in_size = 0;
 	let_go(v);
 	return why;
@@ -408,7 +432,12 @@ void domu_suspend(struct cpu *cpu)
 	write_drs(cpu->dr);
 	fpu_switch(u->fpu, &u->xcr0, cpu->fpu, cpu->xcr0);
 	cpu->current = &cpu->dom0;
-	let_go(v);
+}
+
+void domu_release(struct vcpu *v)
+{
+	if (v->vm)
+		let_go(v);
 }
 
 /* Back to dom0 behind its hypercall, with an answer. */

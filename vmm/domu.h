@@ -71,5 +71,9 @@ int64_t domu_run(struct vcpu *d, const struct guest_state *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
 
-/* Back to dom0, which finds itself at the hypercall, to be run again. */
+/*
+ * domu_suspend - back to dom0, which finds itself at the hypercall, to be run
+ * again. The vCPU stays this CPU's until domu_release() (exit.h): then another CPU
+ * may run it, so nothing may be read through it.
+ */
 void domu_suspend(struct cpu *cpu);

@@ -125,6 +125,7 @@ struct vcpu *exit_serve(struct vcpu *v)
 
 	atomic_store(&cpu->poll, 0);
 	domu_suspend(cpu);
+	domu_release(v);
 	v = &cpu->dom0;
 	requests = atomic_exchange(&cpu->requests, 0);
 	if (requests & REQ_FLUSH)

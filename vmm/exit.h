@@ -13,6 +13,9 @@ _Noreturn void exit_loop(struct cpu *cpu);
 /* The end of exit_handle() that few exits need: STOP, or an NMI is pending. */
 void exit_rare(struct vcpu *v, bool stop);
 
+/* v is no longer what its CPU runs, see domu.h. */
+void domu_release(struct vcpu *v);
+
 /* v->cpu->poll was set: do what is asked of this CPU. Returns whom to enter. */
 struct vcpu *exit_serve(struct vcpu *v);
 
@@ -25,13 +28,17 @@ static inline struct vcpu *exit_handle(struct vcpu *v,
 				       void (*advance)(struct vcpu *v))
 {
 	enum exit_action action = v->handlers[v->exit->kind](v);
+	struct vcpu *next;
 
 	if (__builtin_expect(action == SKIP, 1))
 		advance(v);
 	if (__builtin_expect(action == STOP || v->nmi_pending, 0))
 		exit_rare(v, action == STOP);
 	exit_account(v, v->exit, rdtsc());
-	return v->cpu->current;
+	next = v->cpu->current;
+	if (__builtin_expect(next != v, 0))
+		domu_release(v);
+	return next;
 }
 
 /* Handlers of their own files. */

@@ -8,6 +8,8 @@
  */
 #include "test.h"
 
+#include <sys/io.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <ucontext.h>
@@ -38,7 +40,10 @@ struct input {
 	uint64_t rax, arg[5];
 };
 
+#define VM_RAM (2ul << 20)
+
 static struct luv_info vmm;
+static long vm; /* a virtual machine whose RAM is all HLT */
 static uint64_t calls_wanted, seed;
 static _Atomic uint64_t calls_taken;
 static _Atomic bool failed;
@@ -135,7 +140,10 @@ static uint64_t number(struct fuzzer *f)
 	case 0:
 		return LUV_CALL(below(f, 0x10000));
 	case 1:
-		return LUV_CALL(below(f, 16));
+		return LUV_CALL(below(f, 32));
+	case 3:
+	case 4:
+		return LUV_CALL(LUV_CALL_vm_destroy + below(f, 6));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
 	default:
@@ -156,6 +164,13 @@ static struct input make_input(struct fuzzer *f)
 		in.arg[identify ? 0 : 1] = in_buffer(f);
 		if (!identify)
 			in.arg[0] = below(f, 3) ? below(f, 4) : argument(f);
+	}
+	if ((uint32_t)in.rax >= LUV_CALL(LUV_CALL_vm_slot) && below(f, 8)) {
+		in.arg[0] = (uint64_t)vm;
+		if ((uint32_t)in.rax != LUV_CALL(LUV_CALL_vm_slot))
+			in.arg[1] = below(f, 4);
+		if (below(f, 2))
+			in.arg[2] = in_buffer(f);
 	}
 	return in;
 }
@@ -192,7 +207,8 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 static bool is_error(long result)
 {
 	static const int errors[] = { LUV_EPERM,  LUV_ENOENT, LUV_E2BIG,
-				      LUV_EFAULT, LUV_EINVAL };
+				      LUV_EFAULT, LUV_EINVAL, LUV_ENOMEM,
+				      LUV_EBUSY,  LUV_EEXIST };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (result == -errors[i])
@@ -201,6 +217,20 @@ static bool is_error(long result)
 }
 
 /* Is the result one that the ABI knows? Sets *out if it is a success. */
+/* The calls of virtual machines, or none. */
+static bool judge_vm(const struct input *in, long result, struct filled *out)
+{
+	unsigned nr = in->rax & 0xffff;
+
+	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_run)
+		return result == -LUV_ENOSYS;
+	if (result < 0)
+		return is_error(result);
+	if (nr == LUV_CALL_vcpu_get)
+		*out = (struct filled){ in->arg[2], sizeof(struct luv_vcpu) };
+	return nr == LUV_CALL_vcpu_run ? result != 0 : result == 0;
+}
+
 static bool judge(const struct input *in, long result, struct filled *out)
 {
 	const uint64_t *a = in->arg;
@@ -209,7 +239,7 @@ static bool judge(const struct input *in, long result, struct filled *out)
 	if ((uint32_t)in->rax >> 16 != LUV_MAGIC >> 16)
 		return result == RAISED_SIGILL;
 	if ((in->rax & 0xffff) > LUV_CALL_memmap)
-		return result == -LUV_ENOSYS;
+		return judge_vm(in, result, out);
 	if (result < 0)
 		return is_error(result);
 	switch (in->rax & 0xffff) {
@@ -380,6 +410,28 @@ static bool parse_u64(const char *text, uint64_t *value)
 	return *text && !*end && !errno;
 }
 
+/* A VM with RAM and two vCPUs, for the calls to hit. */
+static void make_vm(void)
+{
+	struct luv_slot slot = { .len = VM_RAM };
+	uint32_t w[4];
+	void *ram = mmap(NULL, VM_RAM, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	require(ram != MAP_FAILED, "memory for a VM");
+	require(!ioperm(LUV_TOKEN_PORT, 16, 1), "ioperm on the token's port");
+	for (int i = 0; i < 4; i++)
+		w[i] = inl(LUV_TOKEN_PORT + 4 * i);
+	memset(ram, 0xf4, VM_RAM);
+	slot.hva = (uintptr_t)ram;
+	vm = luv_call(LUV_CALL_vm_create, w[0] | (uint64_t)w[1] << 32,
+		      w[2] | (uint64_t)w[3] << 32, 0, 0, 0);
+	require(vm > 0 && !luv_call(LUV_CALL_vm_slot, vm, (uintptr_t)&slot, 0,
+				    0, 0) &&
+		!luv_call(LUV_CALL_vcpu_create, vm, 0, 0, 0, 0) &&
+		!luv_call(LUV_CALL_vcpu_create, vm, 1, 0, 0, 0), "a VM");
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction act = { .sa_flags = SA_SIGINFO };
@@ -393,6 +445,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	test_open(&vmm);
+	make_vm();
 	act.sa_sigaction = refused;
 	sigaction(SIGILL, &act, NULL);
 	threads = cpus_online() < THREADS_MAX ? cpus_online() : THREADS_MAX;
@@ -400,7 +453,9 @@ int main(int argc, char **argv)
 	     calls_wanted, seed, threads);
 	fuzz_all();
 	check_vmm(&none);
-	if (failed)
+	expect_eq("vm_destroy", luv_call(LUV_CALL_vm_destroy, vm, 0, 0, 0, 0),
+		  0);
+	if (failed || test_failures)
 		return TEST_FAIL;
 	note("fuzz: passed.");
 	note("LUV json {\"fuzz_calls\":%" PRIu64 ",\"fuzz_seed\":%" PRIu64

@@ -270,10 +270,13 @@ static void test_numbers(void)
 					    0x564c0000, 0x4b4d564b };
 	int raised;
 
-	for (unsigned nr = CALLS; nr < 300; nr++)
+	for (unsigned nr = CALLS; nr < 300; nr++) {
+		if (nr >= LUV_CALL_vm_create && nr <= LUV_CALL_vcpu_run)
+			continue; /* test "domu" has these */
 		expect_eq("unknown number", luv_call(nr, 0, 0, 0, 0, 0),
 			  -LUV_ENOSYS);
-	for (unsigned bit = 2; bit < 16; bit++)
+	}
+	for (unsigned bit = 5; bit < 16; bit++)
 		expect_eq("unknown number", luv_call(1u << bit, 0, 0, 0, 0, 0),
 			  -LUV_ENOSYS);
 	expect_eq("last number", luv_call(0xffff, 0, 0, 0, 0, 0), -LUV_ENOSYS);
