@@ -676,3 +676,20 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_TIMER] = to_dom0,
 	[EXIT_OTHER] = unknown,
 };
+
+bool guest_read(const struct vcpu *v, gpa_t gpa, void *buf, size_t len)
+{
+	uint64_t pa = gpa.v, size, leaf;
+
+	if (v->vm) {
+		leaf = stage2_lookup(&v->vm->s2, gpa, &size);
+		if (!leaf)
+			return false;
+		pa = (leaf & 0x000ffffffffff000 & ~(size - 1)) |
+		     (gpa.v & (size - 1));
+	}
+	if (!e820_is_ram(&dom0.map, pa, len))
+		return false;
+	memcpy(buf, hpa_ptr(HPA(pa)), len);
+	return true;
+}

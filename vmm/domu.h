@@ -77,3 +77,9 @@ extern const exit_handler domu_handlers[EXIT_KINDS];
  * may run it, so nothing may be read through it.
  */
 void domu_suspend(struct cpu *cpu);
+
+/*
+ * guest_read - bytes of v's guest-physical memory, dom0's or a domU's, within
+ * one page. False: that is not RAM it has.
+ */
+bool guest_read(const struct vcpu *v, gpa_t gpa, void *buf, size_t len);

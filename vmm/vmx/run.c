@@ -8,6 +8,7 @@
 #include "../dom0.h"
 #include "../dump.h"
 #include "../exit.h"
+#include "../domu.h"
 #include "../mem.h"
 #include "../smp.h"
 
@@ -70,6 +71,8 @@ static void reinject(void)
 
 	if (!(info & INTR_INFO_VALID))
 		return;
+	if (!(vmread(VMCS_GUEST_CR0) & CR0_PE)) /* Bochs reports one */
+		info &= ~INTR_INFO_ERROR;
 	if (info & INTR_INFO_ERROR)
 		vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE,
 			vmread(VMCS_IDT_VECTORING_ERROR_CODE));
@@ -209,15 +212,14 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
 }
 
 /* PAE paging takes its four entries into the VMCS. False: #GP. */
-static bool load_pdptes(void)
+static bool load_pdptes(const struct vcpu *v)
 {
 	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
 	uint64_t pdpte[4];
 
-	if (!e820_is_ram(&dom0.map, cr3, sizeof(pdpte)))
+	if (!guest_read(v, GPA(cr3), pdpte, sizeof(pdpte)))
 		return false;
 	for (unsigned i = 0; i < 4; i++) {
-		pdpte[i] = ((uint64_t *)hpa_ptr(HPA(cr3)))[i];
 		if ((pdpte[i] & PDPTE_P) && (pdpte[i] & PDPTE_RESERVED))
 			return false;
 	}
@@ -227,7 +229,7 @@ static bool load_pdptes(void)
 }
 
 /* SDM "MOV—Move to/from Control Registers": CR0. False: #GP. */
-static bool write_cr0_exit(uint64_t value)
+static bool write_cr0_exit(const struct vcpu *v, uint64_t value)
 {
 	uint64_t old = vmread(VMCS_GUEST_CR0);
 	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
@@ -250,7 +252,7 @@ static bool write_cr0_exit(uint64_t value)
 		entry &= ~ENTRY_IA32E;
 	}
 	if ((value & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA) &&
-	    !load_pdptes())
+	    !load_pdptes(v))
 		return false;
 	vmwrite(VMCS_GUEST_IA32_EFER, efer);
 	vmwrite(VMCS_ENTRY_CTLS, entry);
@@ -272,7 +274,7 @@ static void cr_exit(struct vcpu *v)
 	if (!(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
 		value = (uint32_t)value;
 	if (QUAL_CR_NUMBER(q) == 0 && QUAL_CR_TYPE(q) == 0 &&
-	    write_cr0_exit(value))
+	    write_cr0_exit(v, value))
 		vmx_advance(v);
 	else
 		vmx_inject(v, VEC_GP, 0);
