@@ -129,3 +129,13 @@ clean:
 .PHONY: all clean deps dom0 dom0-bin guests lint nested-test run test unit
 .DELETE_ON_ERROR:
 -include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d)
+
+# --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
+
+SUITE	?= dom0
+
+bench: deps
+	$(MAKE) all
+	scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE)
+
+.PHONY: bench
