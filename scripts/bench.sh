@@ -1,23 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # bench.sh - measure, and write results/SUITE/SUBSTRATE.csv.
-#   bench.sh [-s "SUBSTRATE ..."] [-n RUNS] [SUITE ...]
+#   bench.sh [-r] [-s "SUBSTRATE ..."] [-n RUNS] [SUITE ...]
 # SUITE (dom0): dom0 - what Luvalley costs its dom0: instructions, exits, start
 # and memory; on qemu-svm and bochs-vmx, the substrates where a TSC tick is an
 # instruction. RUNS (3) is how often what must repeat exactly is repeated.
-# results/README.md says what each number is. Logs stay in build/bench/.
+# -r makes the rows again from the logs of the last run, which stay in
+# build/bench/. results/README.md says what each number is.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
 elf=$top/build/luvalley.elf
-substrates='qemu-svm bochs-vmx' repeat=3
+substrates='qemu-svm bochs-vmx' repeat=3 rows_only=''
 
-usage() { sed -n '4,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { echo "bench: $*" >&2; exit 1; }
 
-while getopts s:n: opt; do
+while getopts rs:n: opt; do
 	case $opt in
+	r) rows_only=1 ;;
 	s) substrates=$OPTARG ;;
 	n) repeat=$OPTARG ;;
 	*) usage ;;
@@ -63,7 +65,7 @@ json()
 			s = substr(s, RLENGTH + 1)
 		}
 	}
-	/^loader: tsc / { print "loader_tsc", hex($3) }
+	/^loader: tsc / { printf "loader_tsc %.0f\n", hex($3) }
 	/LUV json/ { parse(substr($0, index($0, "{")), "") }
 	/^\{$/ { text = ""; block = 1 }
 	block { text = text $0 }
@@ -116,6 +118,13 @@ derive()
 	}'
 }
 
+measure()
+{
+	echo "bench: $substrate $group $i of $n" >&2
+	"$top/scripts/run-nested.sh" -s "$substrate" -o "$runs/$group.$i" "$@" >&2 ||
+		die "this run failed; its logs are in $runs/$group.$i"
+}
+
 # run GROUP RUNS SCENARIO-AND-OPTIONS...: facts in $runs/GROUP.N.facts
 run()
 {
@@ -123,9 +132,9 @@ run()
 	shift 2
 	i=1
 	while [ "$i" -le "$n" ]; do
-		echo "bench: $substrate $group $i of $n" >&2
-		"$top/scripts/run-nested.sh" -s "$substrate" -o "$runs/$group.$i" "$@" >&2 ||
-			die "this run failed; its logs are in $runs/$group.$i"
+		if [ -z "$rows_only" ]; then
+			measure "$@"
+		fi
 		json "$runs/$group.$i/serial.log" | derive > "$runs/$group.$i.facts"
 		i=$((i + 1))
 	done
@@ -236,9 +245,11 @@ dom0_costs()
 		emit "work.$w.exits" luvalley exits luv "${w}_exits"
 	done
 	both work.all work_busy
-	both disk.read disk_busy
-	emit disk.read.idle bare ns bare disk_idle_ns
-	emit disk.read.idle luvalley ns luv disk_idle_ns
+	if [ "$substrate" = bochs-vmx ]; then # elsewhere the disk answers in host time
+		both disk.read disk_busy
+		emit disk.read.idle bare ns bare disk_idle_ns
+		emit disk.read.idle luvalley ns luv disk_idle_ns
+	fi
 	emit disk.read.exits luvalley exits luv disk_exits
 	for row in empty cpuid identify16 unknown_call; do
 		for m in min median p90; do
@@ -282,7 +293,6 @@ dom0_exits()
 dom0_start()
 {
 	emit start.1cpu luvalley ticks luv info_start_ticks
-	emit start.1cpu.no_bios luvalley ticks direct info_start_ticks
 	if [ "$substrate" = bochs-vmx ]; then # elsewhere no exact ticks
 		emit start.2cpu luvalley ticks smp info_start_ticks
 		emit start.2cpu.cpu1 luvalley ticks smp info_cpus_1_start_ticks
@@ -325,7 +335,13 @@ emulator_version()
 	esac
 }
 
-commit=$(git -C "$top" describe --always --dirty)
+# The last columns of every row: what was measured, and when.
+state()
+{
+	read -r kernel _ < "$cache/kernel-cloud/version"
+	echo "$(git -C "$top" describe --always --dirty),$substrate,$(emulator_version "$substrate"),$kernel,$(date -u +%F)"
+}
+
 for suite; do
 	case $suite in
 	dom0) ;;
@@ -333,11 +349,14 @@ for suite; do
 	esac
 	for substrate in $substrates; do
 		runs=$top/build/bench/$suite-$substrate
-		rm -rf "$runs"
-		mkdir -p "$runs" "$top/results/$suite"
+		if [ -z "$rows_only" ]; then
+			rm -rf "$runs"
+			mkdir -p "$runs"
+			state > "$runs/about"
+		fi
+		read -r about < "$runs/about" || die "nothing was run for $suite on $substrate"
+		mkdir -p "$top/results/$suite"
 		csv=$runs/csv
-		read -r kernel _ < "$cache/kernel-cloud/version"
-		about=$commit,$substrate,$(emulator_version "$substrate"),$kernel,$(date -u +%F)
 		echo benchmark,vmm,value,unit,n,min,max,commit,substrate,emulator,kernel,date > "$csv"
 		"suite_$suite"
 		mv "$csv" "$top/results/$suite/$substrate.csv"
