@@ -100,6 +100,16 @@ $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -MF $@.d $^ -o $@ -lcmocka
 
+# dom0/kvm/X_test.c is kvm-X_test; without -Ivmm, whose string.h is not libc's.
+UNIT_KVM := $(patsubst dom0/kvm/%.c,$(B)/unit/kvm-%,$(wildcard dom0/kvm/*_test.c))
+UNIT_DEPS_kvm-pic_fuzz := dom0/kvm/pic.c
+
+$(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka
+
+UNIT	+= $(UNIT_KVM)
+
 unit: $(UNIT)
 
 test: unit
@@ -129,3 +139,13 @@ clean:
 .PHONY: all clean deps dom0 dom0-bin guests lint nested-test run test unit
 .DELETE_ON_ERROR:
 -include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d)
+
+# --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
+
+SUITE	?= dom0
+
+bench: deps
+	$(MAKE) all
+	scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE)
+
+.PHONY: bench

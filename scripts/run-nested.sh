@@ -447,13 +447,16 @@ serial_at=0 serial_next=1 vmm_at=0 vmm_next=1
 pass='loader: first pass'
 [ -z "$bare" ] || pass='loader: starting'
 
+# A log as lines of text: a screen's escape sequences begin lines of their own.
+text() { tr -d '\r\000' < "$out/$1.log" | tr '\033' '\n'; }
+
 # match LOG AT NEXT: go on from line AT of LOG with expectation NEXT as far as
 # they match; sets at and next.
 match()
 {
 	at=$2 next=$3
 	while re=$(sed -n "${next}p" "$out/.expect.$1") && [ -n "$re" ]; do
-		hit=$(tail -n "+$((at + 1))" "$out/$1.log" | tr -d '\r\000' |
+		hit=$(text "$1" | tail -n "+$((at + 1))" |
 			grep -a -m1 -nE -- "$re" | cut -d: -f1) || :
 		[ -n "$hit" ] || return 0
 		at=$((at + hit)) next=$((next + 1))
@@ -475,8 +478,8 @@ check_logs()
 	serial_at=$at serial_next=$next
 	match vmm "$vmm_at" "$vmm_next"
 	vmm_at=$at vmm_next=$next
-	bad=$(tr -d '\r\000' < "$out/serial.log" | grep -a -m1 -E -f "$out/.reject") ||
-		bad=$(tr -d '\r\000' < "$out/vmm.log" | grep -a -m1 -E -f "$out/.reject") || :
+	bad=$(text serial | grep -a -m1 -E -f "$out/.reject") ||
+		bad=$(text vmm | grep -a -m1 -E -f "$out/.reject") || :
 	[ -z "$bad" ] || verdict FAIL "it said: $bad"
 	passes=$(grep -a -c "$pass" "$out/serial.log") || :
 	[ "$passes" -le $((resets + 1)) ] ||

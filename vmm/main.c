@@ -34,6 +34,12 @@ static const void *acpi_ptr(uint64_t pa, size_t len)
 	return hpa_ptr(HPA(pa));
 }
 
+/* What boot.S has mapped. */
+static const void *low_ptr(uint64_t pa, size_t len)
+{
+	return pa + len <= 4 * GIB ? hpa_ptr(HPA(pa)) : NULL;
+}
+
 /* What one CPU must be able to do; the sentence says which CPU cannot. */
 static void hv_check(void)
 {
@@ -140,7 +146,7 @@ void boot_main(uint32_t magic, uint32_t info_pa)
 	machine.start_tsc = rdtsc();
 	dom0.opt.serial = 0x3f8;
 	console_init(dom0.opt.serial);
-	why = multiboot_parse(magic, info_pa, &boot);
+	why = multiboot_parse(magic, info_pa, low_ptr, &boot);
 	if (why)
 		die("%s", why);
 	if (cmdline_parse(boot.cmdline, &dom0.opt, text, sizeof(text)) != OK)

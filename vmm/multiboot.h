@@ -24,10 +24,14 @@ struct boot_info {
 	uint64_t rsdp; /* from a Multiboot2 tag, or 0 */
 };
 
+/* Pointer to [pa, pa+len), or NULL if that is not mapped. */
+typedef const void *(*multiboot_map)(uint64_t pa, size_t len);
+
 /*
- * multiboot_parse - read the structure of either protocol.
+ * multiboot_parse - read the structure of either protocol. Nothing in it is
+ * trusted: what does not fit its own sizes is damage.
  *   magic  EAX at entry; pa: EBX at entry; info->map.row and max are set
  * Returns NULL, or one sentence that says what is wrong with the loader.
  */
-const char *multiboot_parse(uint32_t magic, uint64_t pa,
+const char *multiboot_parse(uint32_t magic, uint64_t pa, multiboot_map map,
 			    struct boot_info *info);

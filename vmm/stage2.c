@@ -13,11 +13,18 @@
 #define ADDRESS	   0x000ffffffffff000ull
 #define SHIFT(l)   (12 + 9 * (l))
 #define SIZE(l)	   BIT(SHIFT(l))
+#define END	   SIZE(LEVELS) /* of what the tables reach */
 #define INDEX(a, l) ((a) >> SHIFT(l) & (ENTRIES - 1))
 
 static bool is_leaf(uint64_t e, unsigned level)
 {
 	return !level || (e & LARGE);
+}
+
+/* One store, after those that filled the table it may name. */
+static void set(uint64_t *entry, uint64_t value)
+{
+	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
 static int level_of(uint64_t size)
@@ -41,7 +48,7 @@ static enum err split(struct stage2 *s, uint64_t *entry, unsigned level)
 		bits &= ~LARGE;
 	for (unsigned i = 0; i < ENTRIES; i++)
 		t[i] = ((old & ADDRESS) + i * SIZE(level - 1)) | bits;
-	*(volatile uint64_t *)entry = s->to_pa(t) | TABLE;
+	set(entry, s->to_pa(t) | TABLE);
 	return OK;
 }
 
@@ -52,7 +59,7 @@ enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
 	uint64_t *t = s->root;
 
 	if (want < 0 || (want == 2 && !s->format->has_1g) ||
-	    ((gpa.v | hpa) & (size - 1)) || gpa.v >= BIT(SHIFT(LEVELS)))
+	    ((gpa.v | hpa) & (size - 1)) || (hpa & ~ADDRESS) || gpa.v >= END)
 		return ERR_INVAL;
 	for (int l = LEVELS - 1; l > want; l--) {
 		uint64_t *e = &t[INDEX(gpa.v, l)];
@@ -62,7 +69,7 @@ enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
 
 			if (!new)
 				return ERR_NOMEM;
-			*(volatile uint64_t *)e = s->to_pa(new) | TABLE;
+			set(e, s->to_pa(new) | TABLE);
 		} else if (is_leaf(*e, (unsigned)l) &&
 			   split(s, e, (unsigned)l) != OK) {
 			return ERR_NOMEM;
@@ -72,8 +79,7 @@ enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
 	t += INDEX(gpa.v, want);
 	if ((*t & PRESENT) && !is_leaf(*t, (unsigned)want))
 		return ERR_INVAL;
-	*(volatile uint64_t *)t = hpa | s->format->leaf(perm, type) |
-				  (want ? LARGE : 0);
+	set(t, hpa | s->format->leaf(perm, type) | (want ? LARGE : 0));
 	return OK;
 }
 
@@ -82,7 +88,7 @@ uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size)
 	const uint64_t *t = s->root;
 
 	for (int l = LEVELS - 1;; l--) {
-		uint64_t e = t[INDEX(gpa.v, l)];
+		uint64_t e = gpa.v < END ? t[INDEX(gpa.v, l)] : 0;
 
 		if (size)
 			*size = SIZE(l);
@@ -99,6 +105,8 @@ typedef enum mtrr_type (*type_fn)(uint64_t base, uint64_t len);
 static enum err retype(struct stage2 *s, uint64_t *t, unsigned level,
 		       uint64_t base, type_fn type_of)
 {
+	const uint64_t keep = ADDRESS | (level ? LARGE : 0);
+
 	for (unsigned i = 0; i < ENTRIES; i++, base += SIZE(level)) {
 		enum mtrr_type type;
 		enum err e;
@@ -108,9 +116,8 @@ static enum err retype(struct stage2 *s, uint64_t *t, unsigned level,
 		if (is_leaf(t[i], level)) {
 			type = type_of(base, SIZE(level));
 			if (type != MTRR_MIXED) {
-				*(volatile uint64_t *)&t[i] =
-					(t[i] & (ADDRESS | (level ? LARGE : 0))) |
-					s->format->leaf(t[i] & S2_RWX, type);
+				set(&t[i], (t[i] & keep) |
+					   s->format->leaf(t[i] & S2_RWX, type));
 				continue;
 			}
 			e = split(s, &t[i], level);
@@ -127,6 +134,8 @@ static enum err retype(struct stage2 *s, uint64_t *t, unsigned level,
 
 enum err stage2_retype(struct stage2 *s, type_fn type_of)
 {
+	if (!s->format->has_types)
+		return OK;
 	return retype(s, s->root, LEVELS - 1, 0, type_of);
 }
 

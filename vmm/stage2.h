@@ -37,8 +37,9 @@ struct stage2 {
  *   perm  S2_W needs S2_R
  * A larger page that is in the way is split; smaller ones below are replaced
  * only if there are none (ERR_INVAL else). An equal page is overwritten.
- * Returns OK; ERR_INVAL (alignment, size, tables in the way); ERR_NOMEM:
- * reachability of every address is unchanged. Does not flush.
+ * Returns OK; ERR_INVAL (alignment, size, gpa beyond 48 bits, hpa beyond 52,
+ * tables in the way); ERR_NOMEM. On errors every address reaches what it did,
+ * though in smaller pages perhaps. Does not flush.
  */
 MUST_USE enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa,
 			     uint64_t size, unsigned perm,
@@ -46,14 +47,16 @@ MUST_USE enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa,
 
 /*
  * stage2_lookup - the leaf for gpa, or 0 if nothing is mapped.
- *   size  out, may be NULL: bytes of the page, or of the hole
+ *   size  out, may be NULL: bytes of the page, or of the entry that is empty
  */
 uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size);
 
 /*
- * stage2_retype - give every leaf below `limit` the type that `type_of` says,
- * splitting where a large page has more than one (MTRR_MIXED).
- * Returns OK or ERR_NOMEM: leaves before the failure have new types.
+ * stage2_retype - give every leaf the type that `type_of` says for its
+ * guest-physical range, splitting where a large page has more than one
+ * (MTRR_MIXED, never for 4 KiB). Nothing to do where entries carry no types.
+ * Returns OK or ERR_NOMEM: leaves before the failure have new types,
+ * reachability is unchanged.
  */
 MUST_USE enum err stage2_retype(struct stage2 *s,
 				enum mtrr_type (*type_of)(uint64_t base,
