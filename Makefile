@@ -103,6 +103,7 @@ $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 # dom0/kvm/X_test.c is kvm-X_test; without -Ivmm, whose string.h is not libc's.
 UNIT_KVM := $(patsubst dom0/kvm/%.c,$(B)/unit/kvm-%,$(wildcard dom0/kvm/*_test.c))
 UNIT_DEPS_kvm-pic_fuzz := dom0/kvm/pic.c
+UNIT_DEPS_kvm-routing := dom0/kvm/pic.c dom0/kvm/ioapic.c
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
 	@mkdir -p $(@D)
