@@ -53,6 +53,14 @@ void domu_init(void);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 
+/*
+ * domu_take - the vCPU behind handle and id for this CPU alone: nobody else
+ * runs or changes it until domu_let_go(). NULL: *why is the negated error.
+ */
+struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
+		       uint64_t id, int64_t *why);
+void domu_let_go(struct vcpu *v);
+
 int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi);
 int64_t domu_vm_destroy(const struct guest_state *g, uint64_t vm);
 int64_t domu_vm_slot(const struct guest_state *g, uint64_t vm, uint64_t buf);

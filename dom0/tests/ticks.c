@@ -91,7 +91,7 @@ static struct sample sample_after(uint64_t tsc)
 static bool run_once(char **argv)
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (pid == 0) {
 		static const struct sched_param first = { .sched_priority = 1 };
