@@ -122,6 +122,8 @@ static void test_iomem(void)
 
 /* --- /dev/mem ------------------------------------------------------------- */
 
+#define HIGH_MMIO (64ul << 30) /* above any RAM of these tests */
+
 /* A copy between process memory and a mapping that may fault. */
 struct copy {
 	volatile uint64_t *to;
@@ -267,6 +269,42 @@ static void hypercall_into_vmm(int mem)
 	check_vmm("hypercalls into the VMM's memory");
 }
 
+/* Stage-2 faults of all CPUs so far. */
+static uint64_t stage2_faults(void)
+{
+	struct luv_cpu_stat stat;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < vmm.cpus; i++)
+		if (luv_cpu_stat(i, &stat) > 0)
+			sum += stat.exits[EXIT_STAGE2].count;
+	return sum;
+}
+
+/*
+ * Physical addresses above RAM are the machine's, not the VMM's: the first
+ * access maps them, the second costs no exit.
+ */
+static void test_high_mmio(int mem)
+{
+	uint64_t before = stage2_faults(), first;
+	volatile uint32_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, mem,
+				    HIGH_MMIO);
+
+	if (p == MAP_FAILED) {
+		note("note: Linux does not map %#lx, not tested", HIGH_MMIO);
+		return;
+	}
+	(void)p[0];
+	first = stage2_faults();
+	expect(first > before, "reading %#lx made no stage-2 fault",
+	       HIGH_MMIO);
+	(void)p[1];
+	expect(stage2_faults() == first, "reading %#lx again faulted again",
+	       HIGH_MMIO);
+	munmap((void *)p, PAGE);
+}
+
 static void test_dev_mem(void)
 {
 	int mem = mem_open();
@@ -280,6 +318,7 @@ static void test_dev_mem(void)
 		write_all(mem, copy);
 		hypercall_into_vmm(mem);
 		read_all(mem, copy);
+		test_high_mmio(mem);
 		close(mem);
 	}
 	free(copy);
