@@ -34,11 +34,19 @@ static int pulse(struct pit *p)
 	return p->wires.irq(p->wires.ctx, true);
 }
 
+/* Faster than anybody can be woken: not to be made up for, either. */
+static bool too_fast(const struct pit *p)
+{
+	const uint32_t period = pit_counter_period(&p->counter[0]);
+
+	return period && pit_ns(period) < PIT_MIN_PERIOD_NS;
+}
+
 static void tick(struct pit *p, int64_t edges)
 {
 	const int taken = pulse(p);
 
-	if (p->reinject && taken >= 0)
+	if (p->reinject && taken >= 0 && !too_fast(p))
 		p->missed += (uint64_t)edges - 1 + (taken == 0);
 }
 
@@ -76,19 +84,13 @@ void pit_advance(struct pit *p, int64_t now)
 
 int64_t pit_next_event_ns(const struct pit *p)
 {
-	const struct pit_counter *c = &p->counter[0];
-	const uint32_t period = pit_counter_period(c);
-	int64_t next;
-
 	if (p->hpet_legacy)
 		return PIT_NEVER;
 	if (p->refire)
 		return p->now;
-	next = pit_counter_next(c, p->now);
-	if (period && pit_ns(period) < PIT_MIN_PERIOD_NS &&
-	    next < p->now + PIT_MIN_PERIOD_NS)
-		next = p->now + PIT_MIN_PERIOD_NS;
-	return next;
+	const int64_t next = pit_counter_next(&p->counter[0], p->now);
+	const int64_t soonest = p->now + PIT_MIN_PERIOD_NS;
+	return too_fast(p) && next < soonest ? soonest : next;
 }
 
 void pit_reinject(struct pit *p, bool on)

@@ -71,7 +71,7 @@ void pit_advance(struct pit *p, int64_t now);
 /*
  * When to call pit_advance() next: the next rising edge of IRQ0, or
  * PIT_NEVER. Changes with any call here. Periods below PIT_MIN_PERIOD_NS are
- * served that seldom.
+ * served that seldom, and their missed ticks are lost.
  */
 int64_t pit_next_event_ns(const struct pit *p);
 

@@ -10,7 +10,7 @@
 /* Load times that no clock shows, far from those and from overflow. */
 #define FAR	(1ll << 61)
 #define NO_LOAD (1ll << 62)    /* control word, but no count yet */
-#define NO_TRIG (-(1ll << 62)) /* modes 1, 5: no trigger yet */
+#define NO_TRIG (-(1ll << 62)) /* modes 1, 5: a count, but no trigger yet */
 
 /* Which byte is next; also of a latched count (0: none). As KVM's. */
 enum rw_state {
@@ -247,24 +247,22 @@ static void load_later(struct pit_counter *c, int64_t now, uint32_t count)
 
 static void load(struct pit_counter *c, int64_t now, uint32_t count)
 {
-	if (triggered(c) && c->s.count_load_time != NO_TRIG) {
+	if (triggered(c) && loaded(c) && c->s.count_load_time != NO_TRIG) {
 		c->reload = count;
 		return;
 	}
-	if (periodic(c) && loaded(c)) {
-		if (!frozen(c) && c->s.count >= 2 && elapsed(c, now) >= 0) {
-			load_later(c, now, count);
-			return;
-		}
-		c->reload = 0;
-		c->s.count = count;
-		if (c->s.count_load_time > now)
-			return;
+	if (periodic(c) && loaded(c) && !frozen(c) && c->s.count >= 2 &&
+	    elapsed(c, now) >= 0) {
+		load_later(c, now, count);
+		return;
 	}
 	c->s.count = count;
+	c->reload = 0;
+	/* Restored before its cycle began: that is when it begins. */
+	if (periodic(c) && loaded(c) && !frozen(c) && elapsed(c, now) < 0)
+		return;
 	c->frozen_ns = 0;
-	if (!triggered(c))
-		c->s.count_load_time = now;
+	c->s.count_load_time = triggered(c) ? NO_TRIG : now;
 }
 
 void pit_counter_gate(struct pit_counter *c, int64_t now, bool gate)
@@ -301,7 +299,7 @@ void pit_counter_control(struct pit_counter *c, uint8_t word)
 	c->s.status_latched = 0;
 	c->reload = 0;
 	c->frozen_ns = 0;
-	c->s.count_load_time = triggered(c) ? NO_TRIG : NO_LOAD;
+	c->s.count_load_time = NO_LOAD;
 }
 
 static uint32_t from_bcd(uint32_t v)
@@ -338,15 +336,22 @@ void pit_counter_latch_count(struct pit_counter *c, int64_t now)
 	c->s.count_latched = c->s.rw_mode ? c->s.rw_mode : LSB;
 }
 
+/* The status's "null count": what was written is not counting yet. */
+static bool null_count(const struct pit_counter *c, int64_t now)
+{
+	if (!loaded(c) || c->reload)
+		return true;
+	if (triggered(c))
+		return c->s.count_load_time == NO_TRIG;
+	return periodic(c) && elapsed(c, now) < 0;
+}
+
 void pit_counter_latch_status(struct pit_counter *c, int64_t now)
 {
-	const bool null = !loaded(c) || c->reload != 0 ||
-			  (triggered(c) && c->s.count_load_time == NO_TRIG);
-
 	if (c->s.status_latched)
 		return;
 	c->s.status = (uint8_t)((pit_counter_out(c, now) ? STATUS_OUT : 0) |
-				(null ? STATUS_NULL : 0) |
+				(null_count(c, now) ? STATUS_NULL : 0) |
 				c->s.rw_mode << STATUS_RW |
 				(c->s.mode & 7) << STATUS_MODE | c->s.bcd);
 	c->s.status_latched = 1;
@@ -438,7 +443,7 @@ static int64_t plausible(const struct pit_counter *c, int64_t now,
 							 0;
 
 	if (load_time >= FAR)
-		return triggered(c) ? NO_TRIG : NO_LOAD;
+		return NO_LOAD;
 	if (load_time <= -FAR)
 		return NO_TRIG;
 	return load_time > now + ahead ? now : load_time;

@@ -69,10 +69,11 @@ void pit_counter_write(struct pit_counter *c, int64_t now, uint8_t value);
 
 /*
  * State. What it cannot hold of a count that waits: mode 3, written in a long
- * high half: that half is cut to the new count's; modes 1 and 5, written
- * while the old one still counts: the old one stays. What `state` has of
- * nonsense is made sense of; a load time in the future that no cycle of modes
- * 2 and 3 explains, as of another host's clock, is now.
+ * high half: that half is cut to the new count's; modes 2 and 3, gate low:
+ * it reads as loaded already; modes 1 and 5, written while the old one still
+ * counts: the old one stays. What `state` has of nonsense is made sense of; a
+ * load time in the future that no cycle of modes 2 and 3 explains, as of
+ * another host's clock, is now.
  */
 void pit_counter_get(const struct pit_counter *c, int64_t now,
 		     struct kvm_pit_channel_state *state);
