@@ -291,7 +291,7 @@ static void apply(struct box *b, const struct op *op, int64_t now)
 	}
 }
 
-/* --- compared -------------------------------------------------------------- */
+/* --- compared ----------------------------------------------------------- */
 
 /* Status, and the bytes of the count, that a read-back of all latched. */
 static void read_latched(struct box *b, int64_t now, uint8_t got[3][3])
@@ -395,7 +395,7 @@ static void random_operations_match_the_simulation(void **state)
 	}
 }
 
-/* --- a save and a restore --------------------------------------------------- */
+/* --- a save and a restore ------------------------------------------------ */
 
 /* See pit_counter_get(). */
 static bool is_saved_whole(const struct pit *p)
