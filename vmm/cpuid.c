@@ -81,8 +81,8 @@ static void mirror(struct vcpu *v, uint32_t leaf, struct cpuid *r)
 }
 
 /* Leaf and sub-leaf are not what gpr[] holds any more: the answer is. */
-static __attribute__((noinline)) void special(struct vcpu *v, uint32_t leaf,
-					      uint32_t sub)
+static __attribute__((noinline)) enum exit_action
+special(struct vcpu *v, uint32_t leaf, uint32_t sub)
 {
 	struct cpuid r = { (uint32_t)v->gpr[RAX], (uint32_t)v->gpr[RBX],
 			   (uint32_t)v->gpr[RCX], (uint32_t)v->gpr[RDX] };
@@ -97,6 +97,7 @@ static __attribute__((noinline)) void special(struct vcpu *v, uint32_t leaf,
 	v->gpr[RBX] = r.b;
 	v->gpr[RCX] = r.c;
 	v->gpr[RDX] = r.d;
+	return SKIP;
 }
 
 enum exit_action cpuid_exit(struct vcpu *v)
@@ -111,6 +112,6 @@ enum exit_action cpuid_exit(struct vcpu *v)
 	v->gpr[RDX] = d;
 	if (LEAF_BIT(leaf) & SPECIAL_LEAVES ||
 	    leaf >> 28 == HYPERVISOR_FIRST >> 28)
-		special(v, leaf, sub);
+		return special(v, leaf, sub);
 	return SKIP;
 }

@@ -139,10 +139,8 @@ struct vcpu *exit_serve(struct vcpu *v)
 
 _Static_assert(EXIT_KINDS == 27, "every kind has a handler above");
 
-void exit_rare(struct vcpu *v, bool stop)
+void exit_inject_nmi(struct vcpu *v)
 {
-	if (stop)
-		panic_exit(v);
 	hv->inject_nmi(v);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu.h"
+#include "dump.h"
 #include "hv.h"
 
 extern const exit_handler exit_handlers[EXIT_KINDS];
@@ -10,8 +11,8 @@ extern const exit_handler exit_handlers[EXIT_KINDS];
 /* Run dom0 on this CPU for ever. */
 _Noreturn void exit_loop(struct cpu *cpu);
 
-/* The end of exit_handle() that few exits need: STOP, or an NMI is pending. */
-void exit_rare(struct vcpu *v, bool stop);
+/* Out of line, so that exit_handle() stays short. */
+void exit_inject_nmi(struct vcpu *v);
 
 /* v is no longer what its CPU runs, see domu.h. */
 void domu_release(struct vcpu *v);
@@ -32,8 +33,10 @@ static inline struct vcpu *exit_handle(struct vcpu *v,
 
 	if (__builtin_expect(action == SKIP, 1))
 		advance(v);
-	if (__builtin_expect(action == STOP || v->nmi_pending, 0))
-		exit_rare(v, action == STOP);
+	else if (action == STOP)
+		panic_exit(v);
+	if (__builtin_expect(v->nmi_pending, 0))
+		exit_inject_nmi(v);
 	exit_account(v, v->exit, rdtsc());
 	next = v->cpu->current;
 	if (__builtin_expect(next != v, 0))

@@ -285,7 +285,7 @@ static void svm_inject(struct vcpu *v, unsigned vector, int64_t error)
 		(error < 0 ? 0 : EVENT_EV | (uint64_t)error << 32);
 }
 
-static void svm_advance(struct vcpu *v)
+static inline __attribute__((always_inline)) void advance(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
 	uint64_t rip = b->rip + v->exit->insn_len;
@@ -299,6 +299,11 @@ static void svm_advance(struct vcpu *v)
 	}
 }
 
+static void svm_advance(struct vcpu *v)
+{
+	advance(v);
+}
+
 struct vcpu *svm_exited(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
@@ -306,7 +311,7 @@ struct vcpu *svm_exited(struct vcpu *v)
 	v->gpr[RAX] = b->rax;
 	b->tlb_control = 0;
 	decode(v, b);
-	return exit_handle(v, svm_advance);
+	return exit_handle(v, advance);
 }
 
 static void step_iret(struct vcpu *v, struct vmcb *b)
