@@ -409,6 +409,24 @@ static void restored_is_the_same(void **state)
 	}
 }
 
+/* Else restoring would send a delivered edge again. */
+static void delivered_edges_are_not_saved(void **state)
+{
+	struct kvm_ioapic_state s;
+	struct box b;
+
+	(void)state;
+	fresh(&b, IOAPIC_VERSION);
+	entry(&b, 4, 0x34);
+	entry(&b, 5, LEVEL | 0x35);
+	ioapic_set_irq(&b.io, 4, true);
+	ioapic_set_irq(&b.io, 5, true);
+	ioapic_set_irq(&b.io, 6, true);
+	ioapic_get(&b.io, &s);
+	assert_int_equal(s.irr, 1 << 5 | 1 << 6);
+	assert_int_equal(s.redirtbl[5].fields.remote_irr, 1);
+}
+
 /* Of a KVM: an edge that came but was not sent is sent when restored. */
 static void restore_sends_what_waits(void **state)
 {
@@ -473,6 +491,7 @@ int main(void)
 		cmocka_unit_test(eoi_vectors),
 		cmocka_unit_test(random_operations_keep_the_invariants),
 		cmocka_unit_test(restored_is_the_same),
+		cmocka_unit_test(delivered_edges_are_not_saved),
 		cmocka_unit_test(restore_sends_what_waits),
 		cmocka_unit_test(nonsense_is_made_sense_of),
 	};

@@ -257,8 +257,9 @@ static void elcr_change(void **state)
 	out(0xa0, 0x20), out(0x20, 0x20);
 	assert_false(intr);
 	pulse(11);
+	pulse(14);
 	out(0x4d1, 0x0c);
-	assert_int_equal(irr(0xa0), 0x04);
+	assert_int_equal(irr(0xa0), 0x44);
 }
 
 static void masked(void **state)
