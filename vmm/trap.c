@@ -69,8 +69,12 @@ static bool fixup(struct trap_frame *f)
 
 void trap_handle(struct trap_frame *f)
 {
-	if (f->vector == VEC_SX)
-		return; /* a redirected INIT, see svm.c */
+	/*
+	 * #SX: a redirected INIT, see svm.c. #DB: the VMM sets no breakpoints
+	 * and no TF; Bochs's SVM brings a single-stepped guest's trap along.
+	 */
+	if (f->vector == VEC_SX || f->vector == VEC_DB)
+		return;
 	if (f->vector == VEC_NMI)
 		smp_nmi(f);
 	else if (!fixup(f))
