@@ -209,7 +209,10 @@ void dom0_apic_trap(bool on)
 	if (atomic_exchange(&dom0.apic_trapped, on) == on)
 		return;
 	apic_page_map(dom0.apic_page, apic_perm());
-	if (on) /* opening is lazy: a stale entry only costs an exit */
+	/* Opening is lazy: a stale entry only costs an exit. */
+	if (on && hv->nmi_wakes_hlt)
+		smp_mark_others(REQ_FLUSH);
+	else if (on)
 		smp_request_others(REQ_FLUSH);
 }
 

@@ -21,6 +21,11 @@ enum event_type { EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* both vendors' */
 
 struct hv_ops {
 	const char *name;
+	/*
+	 * A kick ends a guest's HLT (an #VMEXIT does not say there was one).
+	 * A CPU left in HLT for good, as kexec does, must not be kicked.
+	 */
+	bool nmi_wakes_hlt;
 	enum luv_isa isa;
 
 	/* NULL if this CPU can do what the VMM needs; else one sentence. */

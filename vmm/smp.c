@@ -212,6 +212,15 @@ static bool runs_dom0(const struct cpu *cpu)
 	return atomic_load(&cpu->state) == LUV_CPU_RUNNING;
 }
 
+void smp_mark_others(enum request req)
+{
+	for (unsigned i = 0; i < machine.cpus; i++)
+		if (machine.cpu[i] != this_cpu()) {
+			atomic_fetch_or(&machine.cpu[i]->requests, req);
+			atomic_store(&machine.cpu[i]->poll, 1);
+		}
+}
+
 void smp_request_others(enum request req)
 {
 	struct cpu *self = this_cpu();

@@ -29,6 +29,8 @@ uint8_t smp_park(struct cpu *cpu);
 
 /* Ask every other CPU that runs dom0 to do `req`; returns when all have. */
 void smp_request_others(enum request req);
+/* The same at each CPU's next exit, without a kick; does not wait. */
+void smp_mark_others(enum request req);
 /* Ask one CPU; does not wait. */
 void smp_request(struct cpu *cpu, enum request req);
 

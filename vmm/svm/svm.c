@@ -441,6 +441,7 @@ static void svm_dump(struct vcpu *v)
 
 const struct hv_ops svm_ops = {
 	.name = "SVM with nested paging",
+	.nmi_wakes_hlt = true,
 	.isa = LUV_ISA_SVM,
 	.probe = svm_probe,
 	.init = svm_init,
