@@ -43,7 +43,7 @@
 #define want_count (VARS + 0x2f)
 #define bool	   (VARS + 0x30)
 #define qemu	   (VARS + 0x31) /* TCG: laxer than a CPU */
-#define bochs_svm  (VARS + 0x32) /* a step over an exit hits the VMM itself */
+#define bochs_svm  (VARS + 0x32) /* lets a guest set PG without PE */
 #define xsave	   (VARS + 0x33)
 
 #define CODE32	 0x08
@@ -351,8 +351,6 @@ on\vec\()_64:
 .endm
 
 .macro COMMON
-	cmpb	$0, bochs_svm
-	jne	1001f
 	STEP	"#DB after CPUID", cpuid
 	movb	$0x0d, %al
 	STEP	"#DB after OUT to port 70h", outb %al, $0x70
@@ -542,7 +540,7 @@ main16:	cli
 	COMMON
 	CR0_CHECKS
 	movb	qemu, %al
-	orb	bochs_svm, %al	/* an SVM guest may have paged real mode */
+	orb	bochs_svm, %al
 	jnz	1f
 	movl	%cr0, %eax
 	xorl	$CR0_NE, %eax
@@ -872,10 +870,8 @@ pae:	movl	$PDPT_PAE, %eax
 	movl	gdt + 8, %eax
 	cmpl	ALIAS + gdt + 8, %eax
 	CHECK	e, "  the alias is there"
-	cmpb	$0, bochs_svm
-	jne	3f
 	STEP	"#DB after CPUID with PAE", cpuid
-3:	movl	%cr3, %eax
+	movl	%cr3, %eax
 	movl	%eax, %cr3
 	movl	ALIAS + gdt + 8, %eax
 	cmpl	gdt + 8, %eax
