@@ -157,6 +157,22 @@ static int64_t call_vcpu_run(struct vcpu *v, const struct guest_state *g)
 	return domu_run(v, g);
 }
 
+/* In the ABI, not in this VMM yet. */
+#define call_vm_stat	    NULL
+#define call_vm_reap	    NULL
+#define call_vm_grant	    NULL
+#define call_vm_msi	    NULL
+#define call_vm_eoi_vectors NULL
+#define call_vcpu_kick	    NULL
+#define call_vcpu_nmi	    NULL
+#define call_vcpu_cpuid	    NULL
+#define call_vcpu_fpu_get   NULL
+#define call_vcpu_fpu_set   NULL
+#define call_vcpu_apic_get  NULL
+#define call_vcpu_apic_set  NULL
+#define call_vcpu_apic_read NULL
+#define call_vcpu_apic_write NULL
+
 static const call_fn calls[] = {
 #define X(nr, name) [nr] = call_##name,
 	LUV_CALLS(X)

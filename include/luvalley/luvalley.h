@@ -6,7 +6,8 @@
  * the other vendor's opcode. Nothing in the dom0 kernel takes part.
  *
  *   in:  RAX = LUV_CALL(nr); arguments in RDI, RSI, RDX, R10, R8
- *   out: RAX = result, >= 0, or a negated LUV_E*; all else is preserved
+ *   out: RAX = result, >= 0, or a negated LUV_E*; all else is preserved,
+ *        but what a call is said below to return in other registers
  *
  * A number without LUV_MAGIC is not ours: the caller gets #UD, as on a
  * machine without a hypervisor. Every pointer is a linear address of the
@@ -49,7 +50,21 @@
 	X(19, vcpu_create)                                                     \
 	X(20, vcpu_get)                                                        \
 	X(21, vcpu_set)                                                        \
-	X(22, vcpu_run)
+	X(22, vcpu_run)                                                        \
+	X(23, vm_stat)                                                         \
+	X(24, vm_reap)                                                         \
+	X(25, vm_grant)                                                        \
+	X(26, vm_msi)                                                          \
+	X(27, vm_eoi_vectors)                                                  \
+	X(28, vcpu_kick)                                                       \
+	X(29, vcpu_nmi)                                                        \
+	X(30, vcpu_cpuid)                                                      \
+	X(31, vcpu_fpu_get)                                                    \
+	X(32, vcpu_fpu_set)                                                    \
+	X(33, vcpu_apic_get)                                                   \
+	X(34, vcpu_apic_set)                                                   \
+	X(35, vcpu_apic_read)                                                  \
+	X(36, vcpu_apic_write)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -142,42 +157,94 @@ struct luv_mem {
 
 /*
  * A VM belongs to the address space (CR3) that made it; from any other its
- * handle is LUV_EPERM. Making one takes the token: four 32-bit words read
+ * handle is LUV_EPERM. Handles are random: who gets the CR3 of a dead owner
+ * still cannot guess one. Making a VM takes the token: four 32-bit words read
  * with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12, which only a process with I/O
  * permission (dom0's root: ioperm) can do.
  */
 #define LUV_TOKEN_PORT 0x4c50
 
 /*
- * vm_create(RDI token low, RSI token high): returns a handle > 0.
- * LUV_EPERM: wrong token; LUV_ENOMEM: no VMM memory or too many VMs.
- * vm_destroy(RDI vm): frees everything; LUV_EBUSY while a vCPU runs.
+ * vm_create(RDI token low, RSI token high, RDX tag): returns a handle > 0.
+ * The tag means nothing to the VMM: PID | start time << 32, by convention.
+ * LUV_EPERM: wrong token; LUV_ENOMEM: no VMM memory or LUV_VMS VMs.
+ * vm_destroy(RDI vm): frees everything; LUV_EBUSY while a call is inside it.
+ * vm_reap(RDI token low, RSI token high, RDX index, R10 tag): destroys another
+ * process's VM, one that died, if it still has this tag. LUV_EBUSY as above.
  */
 #define LUV_ENOMEM 12
 #define LUV_EBUSY  16
 #define LUV_EEXIST 17
+#define LUV_VMS	   64u
 
 /*
- * vm_slot(RDI vm, RSI buf): buf is a struct luv_slot. len 0 deletes the slot.
- * The owner keeps [hva, hva+len) mapped and its pages where they are (pinned)
- * as long as the slot is there. LUV_EINVAL: alignment, overflow, overlap.
+ * vm_stat(RDI index, RSI buf, RDX len): what the VM at index < LUV_VMS is and
+ * has done; anyone may ask. len >= 16 bytes. LUV_ENOENT: there is none.
+ * Returns sizeof(struct luv_vm_stat).
+ */
+struct luv_vm_stat {
+	uint64_t tag;
+	uint32_t index;
+	uint32_t vcpus;
+	uint64_t ram;	   /* bytes in its slots */
+	uint64_t vmm_used; /* bytes of VMM memory it holds */
+	uint32_t exit_kinds; /* rows used below */
+	uint32_t reserved;
+	struct luv_exit_stat exits[EXIT_KINDS]; /* of all vCPUs */
+};
+
+/*
+ * vm_slot(RDI vm, RSI buf): buf is a struct luv_slot. len 0 deletes the slot;
+ * one that exists is replaced. The owner keeps [hva, hva+len) mapped and its
+ * pages where they are (pinned) as long as the slot is there.
+ * LUV_EINVAL: alignment, overflow, overlap.
  */
 struct luv_slot {
 	uint32_t slot;	/* < LUV_SLOTS */
-	uint32_t flags; /* LUV_SLOT_READONLY */
+	uint32_t flags; /* LUV_SLOT_* */
 	uint64_t gpa, len; /* bytes, 4 KiB-aligned */
 	uint64_t hva;	/* 4 KiB-aligned */
 };
 #define LUV_SLOTS	  64u
-#define LUV_SLOT_READONLY 1u
+#define LUV_SLOT_READONLY 1u /* a write exits as MMIO */
+#define LUV_SLOT_LAZY	  2u /* pages are pinned piece by piece: vm_grant */
 
-/* vcpu_create(RDI vm, RSI id): id < LUV_VCPUS; state is that after INIT. */
-#define LUV_VCPUS 16u
+/*
+ * vm_grant(RDI vm, RSI slot, RDX first, R10 count): these pieces of a lazy
+ * slot are pinned now: the VMM may map them. Piece i is what the slot has of
+ * the 2 MiB of addresses that begin at (hva rounded down to 2 MiB) + i * 2 MiB.
+ */
+
+/*
+ * vm_msi(RDI vm, RSI address, RDX data): an interrupt message for the local
+ * APICs in the VMM, in the form of a write to memory; SDM "Message Signalled
+ * Interrupts". Returns how many took it, 0 if it coalesced with one that
+ * waits; LUV_ENOENT: it addresses nobody. Out: RDX = mask of blocked vCPUs,
+ * to be woken by the caller (LUV_RUN_HLT).
+ * vm_eoi_vectors(RDI vm, RSI, RDX, R10, R8: 256 bits, vector 0 first): those
+ * whose EOI is to come to ring 3 as LUV_RUN_EOI. None at first.
+ */
+
+/*
+ * vcpu_create(RDI vm, RSI id, RDX flags): id < LUV_VCPUS; state is that after
+ * INIT. With LUV_VCPU_APIC it has a local APIC in the VMM, with APIC ID = id;
+ * then vCPU 0 is the bootstrap processor and the others wait for SIPI.
+ */
+#define LUV_VCPUS     64u
+#define LUV_VCPU_APIC 1u
+
+/*
+ * vcpu_kick(RDI vm, RSI id): its run call that is under way, or else its next
+ * one, ends with LUV_RUN_KICKED, soon and once. Returns 1 if it is blocked:
+ * the caller wakes its thread.
+ * vcpu_nmi(RDI vm, RSI id): it gets an NMI. Returns as vcpu_kick.
+ */
 
 /*
  * vcpu_get, vcpu_set(RDI vm, RSI id, RDX buf): buf is a struct luv_vcpu.
  * LUV_EINVAL: a state that the processor could not be in.
- * LUV_EBUSY: the vCPU runs on another CPU.
+ * LUV_EBUSY: the vCPU runs on another CPU. vcpu_set forgets an I/O or MSR
+ * instruction that waits for its completion.
  */
 struct luv_segment {
 	uint64_t base;
@@ -185,6 +252,12 @@ struct luv_segment {
 	uint16_t selector;
 	uint16_t attrib;   /* type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13,
 			      DB 14, G 15, unusable 8 */
+};
+
+enum luv_mp_state { /* the numbers of KVM_MP_STATE_* */
+	LUV_MP_RUNNABLE,
+	LUV_MP_WAIT_SIPI,
+	LUV_MP_HALTED = 3,
 };
 
 struct luv_vcpu {
@@ -197,39 +270,105 @@ struct luv_vcpu {
 	struct luv_segment es, cs, ss, ds, fs, gs, ldtr, tr;
 	uint64_t gdt_base, idt_base;
 	uint32_t gdt_limit, idt_limit;
-	uint32_t shadow;   /* 1: STI or MOV SS holds interrupts off */
+	uint32_t shadow;   /* STI 1, MOV SS 2: holds interrupts off */
 	uint32_t event;	   /* queued: vector 7:0, type 10:8, error code 11,
 			      valid 31; as in SDM "VM-Entry Controls for
 			      Event Injection" */
 	uint32_t event_error;
+	uint32_t mp_state;	/* enum luv_mp_state */
+	uint64_t xcr0;
+	uint64_t tsc_offset;	/* guest's TSC - host's */
+	uint64_t tsc_adjust, tsc_deadline; /* the MSRs */
+	uint64_t apic_base;	/* the MSR; no APIC in the VMM: kept, unused */
+	uint64_t cr8;
+	uint32_t nmi;		/* LUV_NMI_* */
+	uint32_t debug;		/* LUV_DEBUG_*: not the guest's own */
+	uint64_t debug_dr[4], debug_dr7; /* with LUV_DEBUG_HW */
+};
+#define LUV_NMI_PENDING 1u
+#define LUV_NMI_BLOCKED 2u
+#define LUV_DEBUG_ON	1u /* #DB and #BP exit: LUV_RUN_DEBUG */
+#define LUV_DEBUG_STEP	2u /* after each instruction */
+#define LUV_DEBUG_HW	4u /* debug_dr in place of dr */
+
+/*
+ * vcpu_cpuid(RDI vm, RSI id, RDX buf, R10 count): the guest's CPUID: rows of
+ * struct luv_cpuid, at most LUV_CPUIDS, in place of what it had (nothing: all
+ * zeros). A leaf without a row answers zeros. The VMM itself adds what
+ * changes as the guest runs: OSXSAVE, OSPKE, the sizes in leaf Dh, and takes
+ * APIC away while the guest has it off.
+ */
+struct luv_cpuid {
+	uint32_t leaf, subleaf;
+	uint32_t flags; /* LUV_CPUID_SUBLEAF */
+	uint32_t eax, ebx, ecx, edx;
 	uint32_t reserved;
 };
+#define LUV_CPUIDS	  127u
+#define LUV_CPUID_SUBLEAF 1u /* the row is for this subleaf alone */
+
+/*
+ * vcpu_fpu_get, vcpu_fpu_set(RDI vm, RSI id, RDX buf, R10 len): extended state
+ * as XSAVE stores it in the standard form, for the XCR0 that the VMM allows;
+ * 512 bytes where the CPU has no XSAVE. get copies min(len, size) and returns
+ * the size; set takes exactly it, or its first 576 bytes, and refuses
+ * (LUV_EINVAL) what XRSTOR would.
+ */
+
+/*
+ * vcpu_apic_get, vcpu_apic_set(RDI vm, RSI id, RDX buf): 1024 bytes, the
+ * registers at their offsets in the xAPIC page, as KVM_GET_LAPIC has them.
+ * vcpu_apic_read(RDI vm, RSI id, RDX offset): returns the 32-bit register;
+ * vcpu_apic_write(RDI vm, RSI id, RDX offset, R10 value): for whoever decodes
+ * an access to the xAPIC page (LUV_RUN_MMIO). What follows from it for
+ * others (WAKE, EOI) comes with the vCPU's next run.
+ * LUV_ENOENT: it has no local APIC here.
+ */
 
 /*
  * vcpu_run(RDI vm, RSI id, RDX in, R10 event, R8 flags): run until there is
  * something for ring 3. Restartable: interrupted, dom0 finds RIP at the
  * hypercall with all arguments as they were. No memory of the caller is read
  * or written.
- *   in     data of an IN that the last exit asked for
+ *   in     data of an IN or RDMSR that the last exit asked for
  *   event  struct luv_vcpu.event form, external interrupts; 0: none. Taken
- *          once: when it is queued RAX has LUV_RUN_QUEUED set at exit.
- *   flags  LUV_RUN_WINDOW: exit when the guest can take an interrupt
+ *          once: when it is queued RAX has LUV_RUN_QUEUED set at exit. Who
+ *          offered one offers the same until it is taken. With a local APIC
+ *          this is its ExtINT input: not taken while LVT0 keeps it off.
+ *   flags  LUV_RUN_WINDOW: exit when the guest can take an `event`
+ *          LUV_RUN_GP: the MSR access that the last exit asked for gets #GP
+ *          LUV_RUN_NO_ENTRY: complete what the last exit asked for, then
+ *          come back with LUV_RUN_KICKED
  *   RAX    enum luv_run | LUV_RUN_*; RDI, RSI, RDX: by kind below;
- *          R10: RFLAGS.IF | interruptible now << 1
+ *          R10: RFLAGS.IF | can take an `event` now << 1 | CR8 << 8
  */
 enum luv_run {
 	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9 |
-			     rep << 10, RDX value of an OUT */
+			     rep << 10, RDX value of an OUT. String I/O is not
+			     executed: RDX is then 0 and RIP at it */
 	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote; not executed */
-	LUV_RUN_FAULT,	  /* RDI hva, RSI 1 if to be writable: touch it */
-	LUV_RUN_HLT,
+	LUV_RUN_FAULT,	  /* RDI hva, RSI 1 if to be writable, RDX slot: have
+			     it present, grant its piece if the slot is lazy */
+	LUV_RUN_HLT,	  /* blocked, marked so: a sender is told to wake it.
+			     RDI TSC ticks until its timer fires, ~0: never;
+			     RSI enum luv_mp_state. Sleep, then run again */
 	LUV_RUN_WINDOW_OPEN,
 	LUV_RUN_SHUTDOWN, /* triple fault */
-	LUV_RUN_CPUID,	  /* no policy set: ring 3 answers */
-	LUV_RUN_RDMSR, LUV_RUN_WRMSR, /* RDI msr, RSI value */
-	LUV_RUN_HYPERCALL, /* the guest's registers say which */
+	LUV_RUN_CPUID,	  /* not used */
+	LUV_RUN_RDMSR,	  /* RDI msr: complete it by `in` or LUV_RUN_GP */
+	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
+	LUV_RUN_HYPERCALL, /* RIP is past it; vcpu_get, vcpu_set RAX */
 	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1 */
+	LUV_RUN_KICKED,	  /* vcpu_kick, or LUV_RUN_NO_ENTRY */
+	LUV_RUN_WAKE,	  /* RDI mask of vCPUs it has woken: wake their threads */
+	LUV_RUN_EOI,	  /* RDI vector, see vm_eoi_vectors */
+	LUV_RUN_TIMER,	  /* RDI TSC ticks until its timer fires: this CPU
+			     cannot count them, so see that it exits then (an
+			     interrupt of dom0's on its CPU will do) */
+	LUV_RUN_DEBUG,	  /* RDI DR6, or ~0 for INT3; RSI linear address */
 };
-#define LUV_RUN_KIND   0xffu
-#define LUV_RUN_QUEUED 0x100u
-#define LUV_RUN_WINDOW 1u
+#define LUV_RUN_KIND	 0xffu
+#define LUV_RUN_QUEUED	 0x100u
+#define LUV_RUN_WINDOW	 1u
+#define LUV_RUN_GP	 2u
+#define LUV_RUN_NO_ENTRY 4u
