@@ -58,7 +58,7 @@ DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
-dom0: dom0-bin $(KERNELS:%=$(B)/dom0/initrd-%.img)
+dom0: dom0-bin $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
 dom0-bin: $(DOM0_BIN)
 
 $(B)/dom0/obj/%.o: dom0/%.c
@@ -75,6 +75,11 @@ $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
 	@mkdir -p $(@D)
 	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN)
+
+$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init $(KVM_BIN) \
+		$(CACHE)/kernel-cloud/version
+	@mkdir -p $(@D)
+	scripts/mkdomu.sh $@ $(CACHE)/kernel-cloud dom0/guest/init $(KVM_BIN)
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
