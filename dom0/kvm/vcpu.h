@@ -12,6 +12,8 @@
 #include "msr.h"
 #include "vm.h"
 
+#include <signal.h>
+
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
 /* What the last exit left undone, by who is to finish it. */
@@ -32,7 +34,6 @@ struct vcpu {
 	int timer_fd;		/* [I] timerfd: its interrupt is all of use */
 	struct kvm_run *run;	/* [I] shared with the client */
 	uint8_t *pio;		/* [I] its second page */
-	struct kvm_coalesced_mmio_ring *ring; /* [I] its third page */
 
 	pthread_mutex_t lock; /* held by an ioctl on it; the rest is under it */
 	struct luv_vcpu s;
@@ -46,6 +47,8 @@ struct vcpu {
 	unsigned ready;	   /* R10 of the last run */
 	uint64_t apic_base; /* as last seen */
 	uint64_t cr8;	   /* as the VMM last said */
+	uint64_t kvmclock; /* MSR_KVM_SYSTEM_TIME: address, bit 0 on */
+	bool kvmclock_stale; /* ... to be filled before the guest runs */
 	uint32_t debug_control; /* KVM_SET_GUEST_DEBUG */
 	bool has_sigmask;
 	sigset_t sigmask;  /* KVM_SET_SIGNAL_MASK */

@@ -16,6 +16,8 @@
 
 struct vcpu;
 
+#define VCPU_MMAP 0x3000 /* bytes: kvm_run, PIO data, coalesced writes */
+
 enum vm_irqchip { /* who has the interrupt controllers */
 	IRQCHIP_OFF,   /* the client, all of them */
 	IRQCHIP_SPLIT, /* local APICs: the VMM; the others: the client */
@@ -30,6 +32,8 @@ struct vm {
 	enum vm_irqchip irqchip;     /* [L] lock; [I] once there is a vCPU */
 	struct memory memory;	     /* its own lock */
 	struct clock clock;	     /* its own lock */
+	int ring_fd;		     /* [I] memfd of the page that follows */
+	struct kvm_coalesced_mmio_ring *ring; /* [I] all vCPUs' third page */
 	struct coalesced coalesced;  /* its own lock */
 	struct {		     /* [L] lock: guest TSCs kept together */
 		uint64_t value, at, offset;
@@ -44,3 +48,9 @@ void vm_exit_all(void);
 
 /* vm_wake - end the sleep of those vCPUs in the mask that sleep. */
 void vm_wake(struct vm *vm, uint64_t mask);
+
+/*
+ * vm_map_ring - put the VM's page of coalesced writes over the third page of
+ * a client's new mapping of one of its vCPUs: KVM has one for all of them.
+ */
+bool vm_map_ring(struct vm *vm, void *at);
