@@ -49,10 +49,11 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 	objcopy -O elf32-i386 --strip-all $< $@
 
 # --- dom0: static programs in one initramfs per kernel ------------------------
+# Position-independent: the low addresses that fuzz tries are then not its own.
 
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
-DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Iinclude -Idom0 -MMD -MP
+DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
@@ -69,7 +70,7 @@ $(B)/dom0/obj/%.o: dom0/tests/%.c
 	$(CC) $(DOM0_CFLAGS) -c $< -o $@
 
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
-	$(CC) -static -pthread -o $@ $^ -ljansson
+	$(CC) -static-pie -pthread -o $@ $^ -ljansson
 
 $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
 	@mkdir -p $(@D)

@@ -377,7 +377,11 @@ esac
 
 start_qemu()
 {
-	accel=tcg,thread=multi
+	# One thread for all CPUs: with a thread each, XRSTOR and FXRSTOR on any
+	# CPU write CPU 0's hflags2 back (cpu_clear_ignne in QEMU 7.2), which
+	# holds its guest mode and GIF: CPU 0 finds itself in guest mode after
+	# an #VMEXIT, now and then.
+	accel=tcg,thread=single
 	[ "$substrate" != qemu-kvm ] || accel=kvm
 	set -- -machine "$machine" -cpu "$qemu_cpu" -m "$mem" -smp "$cpus" \
 		-nodefaults -vga std -display none \
@@ -386,7 +390,6 @@ start_qemu()
 	[ -z "$disk1" ] || set -- "$@" \
 		-drive "file=$disk1,format=raw,if=ide,index=1,snapshot=on"
 	if [ "$icount" = 1 ]; then
-		accel=tcg,thread=single
 		set -- "$@" -icount shift=0,sleep=off -seed 1 \
 			-rtc base=2024-01-01,clock=vm
 	fi
