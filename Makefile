@@ -58,7 +58,7 @@ DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
-dom0: dom0-bin $(KERNELS:%=$(B)/dom0/initrd-%.img)
+dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img)
 dom0-bin: $(DOM0_BIN)
 
 $(B)/dom0/obj/%.o: dom0/%.c
@@ -71,6 +71,28 @@ $(B)/dom0/obj/%.o: dom0/tests/%.c
 
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 	$(CC) -static-pie -pthread -o $@ $^ -ljansson
+
+# --- dom0: the KVM API, for programs that are dynamic -------------------------
+
+# Everything in dom0/kvm but tests; one symbol table for a lot of programs:
+# only what replaces libc's functions is visible.
+KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
+KVM_C	:= $(filter-out $(if $(wildcard dom0/kvm/emul.c),dom0/kvm/emulate_none.c,dom0/kvm/emulate.c dom0/kvm/emul_%.c),$(KVM_C))
+KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
+KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm
+
+kvm: $(KVM_BIN)
+
+$(B)/dom0/pic/%.o: dom0/%.c
+	@mkdir -p $(@D)
+	$(CC) $(KVM_CFLAGS) -c $< -o $@
+
+$(B)/dom0/libluvkvm.so: $(KVM_OBJ)
+	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl
+
+$(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
+	$(CC) -static -pthread -o $@ $^
 
 $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
 	@mkdir -p $(@D)
@@ -142,9 +164,9 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps dom0 dom0-bin guests lint nested-test run test unit
+.PHONY: all clean deps dom0 dom0-bin guests kvm lint nested-test run test unit
 .DELETE_ON_ERROR:
--include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d)
+-include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 

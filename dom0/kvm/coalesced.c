@@ -9,8 +9,12 @@
 void coalesced_init(struct coalesced *c)
 {
 	memset(c, 0, sizeof(*c));
-	pthread_rwlock_init(&c->lock, NULL);
-	pthread_mutex_init(&c->ring_lock, NULL);
+	pthread_mutex_init(&c->lock, NULL);
+}
+
+void coalesced_destroy(struct coalesced *c)
+{
+	pthread_mutex_destroy(&c->lock);
 }
 
 long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z)
@@ -19,12 +23,12 @@ long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z)
 
 	if (z->pio > 1)
 		return -EINVAL;
-	pthread_rwlock_wrlock(&c->lock);
+	pthread_mutex_lock(&c->lock);
 	if (c->count == COALESCED_ZONES)
 		e = -ENOSPC;
 	else
 		c->zone[c->count++] = *z;
-	pthread_rwlock_unlock(&c->lock);
+	pthread_mutex_unlock(&c->lock);
 	return e;
 }
 
@@ -40,13 +44,13 @@ long coalesced_remove(struct coalesced *c,
 {
 	if (z->pio > 1)
 		return -EINVAL;
-	pthread_rwlock_wrlock(&c->lock);
+	pthread_mutex_lock(&c->lock);
 	for (unsigned i = 0; i < c->count;)
 		if (within(&c->zone[i], z->addr, z->size, z->pio))
 			c->zone[i] = c->zone[--c->count];
 		else
 			i++;
-	pthread_rwlock_unlock(&c->lock);
+	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
@@ -57,10 +61,10 @@ static bool is_coalesced(struct coalesced *c, bool pio, uint64_t addr,
 
 	if (!c->count) /* most of the time: no lock */
 		return false;
-	pthread_rwlock_rdlock(&c->lock);
+	pthread_mutex_lock(&c->lock);
 	for (unsigned i = 0; i < c->count && !found; i++)
 		found = within(&c->zone[i], addr, len, pio);
-	pthread_rwlock_unlock(&c->lock);
+	pthread_mutex_unlock(&c->lock);
 	return found;
 }
 
@@ -87,8 +91,8 @@ bool coalesced_write(struct coalesced *c, struct kvm_coalesced_mmio_ring *ring,
 	if (!is_coalesced(c, pio, addr, len))
 		return false;
 	memcpy(entry.data, data, len);
-	pthread_mutex_lock(&c->ring_lock);
+	pthread_mutex_lock(&c->lock);
 	done = ring_put(ring, &entry);
-	pthread_mutex_unlock(&c->ring_lock);
+	pthread_mutex_unlock(&c->lock);
 	return done;
 }

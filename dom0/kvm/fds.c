@@ -18,6 +18,14 @@ static struct object *_Atomic table[FDS];
  */
 static struct object objects[OBJECTS];
 
+/* In a fork's child nothing of the objects is its own: not even to end them. */
+static _Atomic bool forked;
+
+void fds_forked(void)
+{
+	atomic_store(&forked, true);
+}
+
 static struct object *object_new(void)
 {
 	unsigned none;
@@ -87,7 +95,7 @@ void fds_put(struct object *o)
 	if (atomic_fetch_sub(&o->refs, 1) != 1)
 		return;
 	/* 0: nobody can get it any more, and it is not free before kind is 0. */
-	if (o->release)
+	if (o->release && !atomic_load(&forked))
 		o->release(o->self);
 	o->self = NULL;
 	atomic_store(&o->kind, 0);

@@ -50,3 +50,6 @@ bool fds_is(int fd);
 void fds_closing(int fd);
 void fds_closing_range(unsigned first, unsigned last);
 void fds_duped(int from, int to);
+
+/* This process is a fork's child: it shall not end its parent's objects. */
+void fds_forked(void);

@@ -37,14 +37,20 @@ int __openat64_2(int dir, const char *path, int flags);
 static pid_t owner;    /* who the descriptors are of: not a vfork's child */
 static bool is_child;  /* a fork's: its VMs are its parent's */
 
-/* The next function of that name, libc's. */
-#define NEXT(name)                                                             \
-	({                                                                     \
-		static __typeof__(&name) next_;                                \
-		if (!next_)                                                    \
-			*(void **)&next_ = dlsym(RTLD_NEXT, #name);            \
-		next_;                                                         \
-	})
+/*
+ * The next function of that name, libc's, into the pointer at `slot`, if it is
+ * not there yet. Two threads find the same.
+ */
+static void resolve(void *slot, const char *name)
+{
+	void *p;
+
+	memcpy(&p, slot, sizeof(p));
+	if (p)
+		return;
+	p = dlsym(RTLD_NEXT, name);
+	memcpy(slot, &p, sizeof(p));
+}
 
 /* --- open ----------------------------------------------------------------------------- */
 
@@ -63,70 +69,69 @@ static int open_device(void)
 	return -1;
 }
 
-/* The mode is there only if the flags say so; reading it is harmless. */
-#define MODE(last)                                                             \
-	({                                                                     \
-		va_list args_;                                                 \
-		mode_t mode_ = 0;                                              \
-		va_start(args_, last);                                         \
-		if ((last) & (O_CREAT | O_TMPFILE))                            \
-			mode_ = va_arg(args_, mode_t);                         \
-		va_end(args_);                                                 \
-		mode_;                                                         \
-	})
+/* A mode follows only if the flags say so. */
+#define MODE(mode)                                                             \
+	do {                                                                   \
+		va_list args;                                                  \
+                                                                               \
+		va_start(args, flags);                                         \
+		if (flags & (O_CREAT | O_TMPFILE))                             \
+			mode = va_arg(args, mode_t);                           \
+		va_end(args);                                                  \
+	} while (0)
 
-EXPORT int open(const char *path, int flags, ...)
-{
-	mode_t mode = MODE(flags);
-
-	return is_device(path) ? open_device() : NEXT(open)(path, flags, mode);
-}
-
-EXPORT int open64(const char *path, int flags, ...)
-{
-	mode_t mode = MODE(flags);
-
-	return is_device(path) ? open_device() :
-				 NEXT(open64)(path, flags, mode);
-}
-
-EXPORT int openat(int dir, const char *path, int flags, ...)
-{
-	mode_t mode = MODE(flags);
-
-	return is_device(path) ? open_device() :
-				 NEXT(openat)(dir, path, flags, mode);
-}
-
-EXPORT int openat64(int dir, const char *path, int flags, ...)
-{
-	mode_t mode = MODE(flags);
-
-	return is_device(path) ? open_device() :
-				 NEXT(openat64)(dir, path, flags, mode);
-}
-
-EXPORT int __open_2(const char *path, int flags)
-{
-	return is_device(path) ? open_device() : NEXT(__open_2)(path, flags);
-}
-
-EXPORT int __open64_2(const char *path, int flags)
-{
-	return is_device(path) ? open_device() : NEXT(__open64_2)(path, flags);
-}
-
-EXPORT int __openat_2(int dir, const char *path, int flags)
-{
-	return is_device(path) ? open_device() :
-				 NEXT(__openat_2)(dir, path, flags);
-}
-
-EXPORT int __openat64_2(int dir, const char *path, int flags)
-{
-	return is_device(path) ? open_device() :
-				 NEXT(__openat64_2)(dir, path, flags);
-}
+#define OPEN(name)                                                             \
+	EXPORT int name(const char *path, int flags, ...)                      \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+		mode_t mode = 0;                                               \
+                                                                               \
+		MODE(mode);                                                    \
+		if (is_device(path))                                           \
+			return open_device();                                  \
+		resolve(&libc, #name);                                         \
+		return libc(path, flags, mode);                                \
+	}
+#define OPENAT(name)                                                           \
+	EXPORT int name(int dir, const char *path, int flags, ...)             \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+		mode_t mode = 0;                                               \
+                                                                               \
+		MODE(mode);                                                    \
+		if (is_device(path))                                           \
+			return open_device();                                  \
+		resolve(&libc, #name);                                         \
+		return libc(dir, path, flags, mode);                           \
+	}
+#define OPEN_2(name)                                                           \
+	EXPORT int name(const char *path, int flags)                           \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+                                                                               \
+		if (is_device(path))                                           \
+			return open_device();                                  \
+		resolve(&libc, #name);                                         \
+		return libc(path, flags);                                      \
+	}
+#define OPENAT_2(name)                                                         \
+	EXPORT int name(int dir, const char *path, int flags)                  \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+                                                                               \
+		if (is_device(path))                                           \
+			return open_device();                                  \
+		resolve(&libc, #name);                                         \
+		return libc(dir, path, flags);                                 \
+	}
+OPEN(open)
+OPEN(open64)
+OPENAT(openat)
+OPENAT(openat64)
+OPEN_2(__open_2)
+OPEN_2(__open64_2)
+OPENAT_2(__openat_2)
+OPENAT_2(__openat64_2)
 
 /* --- ioctl ---------------------------------------------------------------------------- */
 
@@ -198,9 +203,12 @@ static bool is_ours(int fd)
 
 EXPORT int close(int fd)
 {
+	static __typeof__(&close) libc;
+
 	if (is_ours(fd))
 		fds_closing(fd);
-	return NEXT(close)(fd);
+	resolve(&libc, "close");
+	return libc(fd);
 }
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)
@@ -249,6 +257,7 @@ static int control(int fd, int cmd, unsigned long arg)
 #define FCNTL(name)                                                            \
 	EXPORT int name(int fd, int cmd, ...)                                  \
 	{                                                                      \
+		static __typeof__(&name) libc;                                 \
 		unsigned long arg;                                             \
 		va_list args;                                                  \
                                                                                \
@@ -257,7 +266,8 @@ static int control(int fd, int cmd, unsigned long arg)
 		va_end(args);                                                  \
 		if (fds_is(fd))                                                \
 			return control(fd, cmd, arg);                          \
-		return NEXT(name)(fd, cmd, arg);                               \
+		resolve(&libc, #name);                                         \
+		return libc(fd, cmd, arg);                                     \
 	}
 FCNTL(fcntl)
 FCNTL(fcntl64)
@@ -267,6 +277,7 @@ FCNTL(fcntl64)
 static void forked(void)
 {
 	is_child = true;
+	fds_forked();
 	owner = getpid();
 }
 

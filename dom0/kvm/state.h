@@ -8,6 +8,7 @@
 
 #include <linux/kvm.h>
 #include <luvalley/luvalley.h>
+#include <stdbool.h>
 
 void state_to_regs(const struct luv_vcpu *s, struct kvm_regs *r);
 void state_from_regs(struct luv_vcpu *s, const struct kvm_regs *r);

@@ -9,6 +9,7 @@
 #include "coalesced.h"
 #include "fds.h"
 #include "memory.h"
+#include "system.h"
 
 #include <linux/kvm.h>
 #include <luvalley/luvalley.h>
