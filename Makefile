@@ -54,7 +54,7 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
+DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out dom0/tests/kvm.c,$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
@@ -80,7 +80,7 @@ KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
 KVM_C	:= $(filter-out $(if $(wildcard dom0/kvm/emul.c),dom0/kvm/emulate_none.c,dom0/kvm/emulate.c dom0/kvm/emul_%.c),$(KVM_C))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
-KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm
 
 kvm: $(KVM_BIN)
 
@@ -91,12 +91,16 @@ $(B)/dom0/pic/%.o: dom0/%.c
 $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl
 
+# A program that the library can be loaded into: dynamic.
+$(B)/dom0/kvm: $(B)/dom0/obj/kvm.o
+	$(CC) -o $@ $<
+
 $(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
 	$(CC) -static -pthread -o $@ $^
 
-$(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
+$(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(CACHE)/kernel-%/version
 	@mkdir -p $(@D)
-	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN)
+	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
