@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * domu.c - the objects of domu.h: creation, slots, state. Slow paths under the
- * VM's lock. Running is domu_run.c.
+ * domu.c - the objects of domu.h: creation, slots, death. Slow paths under the
+ * VM's lock. State is domu_state.c, running is domu_run.c.
  */
 #include "domu.h"
 #include "console.h"
@@ -9,23 +9,22 @@
 #include "mem.h"
 #include "string.h"
 
-#define VMS	   64
 #define DYING	   BIT(31) /* in vm->users: free, or about to be */
 #define HANDLE_INDEX(h) ((h) & 0xff)
+#define HANDLE_RANDOM	0x3fffffffffffffull
 #define OWNER_MASK 0x000fffffffffe000ull /* no PCID, and not PTI's page bit */
+#define PIECE	   (2 * MIB)
 #define FCW_RESET  0x37f
-#define VECTORS_WITH_ERROR 0x227d00u /* DF TS NP SS GP PF AC CP */
 #define MXCSR_RESET 0x1f80
 #define FXSAVE_MXCSR 24
 
 static struct {
 	struct lock lock;
-	struct vm *vm[VMS];
-	uint32_t generation;
+	struct vm *vm[LUV_VMS];
 	uint32_t token[4];
 } all;
 
-static void token_word(uint32_t *w)
+static uint32_t random_word(void)
 {
 	uint64_t v = rdtsc();
 	bool ok = false;
@@ -35,18 +34,25 @@ static void token_word(uint32_t *w)
 	if (!ok) /* no generator: the best there is before an OS runs */
 		for (unsigned i = 0; i < 64; i++)
 			v = (v << 7 | v >> 57) * 0x9e3779b97f4a7c15ull ^ rdtsc();
-	*w = (uint32_t)(v ^ v >> 32);
+	return (uint32_t)(v ^ v >> 32);
 }
 
 void domu_init(void)
 {
 	for (unsigned i = 0; i < 4; i++)
-		token_word(&all.token[i]);
+		all.token[i] = random_word();
+	domu_run_init();
 }
 
 uint32_t domu_token(unsigned i)
 {
 	return all.token[i & 3];
+}
+
+static bool token_ok(uint64_t lo, uint64_t hi)
+{
+	return lo == (all.token[0] | (uint64_t)all.token[1] << 32) &&
+	       hi == (all.token[2] | (uint64_t)all.token[3] << 32);
 }
 
 static uint64_t owner_of(const struct guest_state *g)
@@ -55,29 +61,37 @@ static uint64_t owner_of(const struct guest_state *g)
 }
 
 /*
- * The VM behind a handle, with one user more: put() it. A struct vm stays a
- * struct vm for ever, so a late user of a dead one sees DYING, not garbage.
+ * With one user more. A struct vm stays a struct vm for ever, so a late user
+ * of a dead one sees DYING, not garbage.
  */
-static struct vm *find(const struct guest_state *g, uint64_t handle,
-		       int64_t *why)
+static struct vm *hold(uint64_t index)
 {
-	struct vm *vm = HANDLE_INDEX(handle) < VMS ?
-				all.vm[HANDLE_INDEX(handle)] : NULL;
+	struct vm *vm = index < LUV_VMS ? all.vm[index] : NULL;
 
-	*why = -LUV_ENOENT;
-	if (!vm)
-		return NULL;
-	if (!(atomic_fetch_add(&vm->users, 1) & DYING) &&
-	    vm->handle == handle) {
-		*why = -LUV_EPERM;
-		if (vm->owner == owner_of(g))
-			return vm;
-	}
+	if (!vm || !(atomic_fetch_add(&vm->users, 1) & DYING))
+		return vm;
 	atomic_fetch_sub(&vm->users, 1);
 	return NULL;
 }
 
-static void put(struct vm *vm)
+struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+		     int64_t *why)
+{
+	struct vm *vm = hold(HANDLE_INDEX(handle));
+
+	*why = -LUV_ENOENT;
+	if (!vm)
+		return NULL;
+	if (vm->handle == handle) {
+		*why = -LUV_EPERM;
+		if (vm->owner == owner_of(g))
+			return vm;
+	}
+	domu_put(vm);
+	return NULL;
+}
+
+void domu_put(struct vm *vm)
 {
 	atomic_fetch_sub(&vm->users, 1);
 }
@@ -94,33 +108,36 @@ static void *table_ptr(uint64_t pa)
 
 static struct vm *vm_new(void)
 {
+	uint64_t bits = random_word() | (uint64_t)random_word() << 32;
 	struct vm *vm = NULL;
 
 	lock(&all.lock);
-	for (unsigned i = 0; i < VMS && !vm; i++) {
+	for (unsigned i = 0; i < LUV_VMS && !vm; i++) {
 		if (!all.vm[i]) {
-			all.vm[i] = mem_page();
-			if (!all.vm[i])
+			struct vm *new = mem_page();
+
+			if (!new)
 				break;
-			all.vm[i]->users = DYING;
+			new->users = DYING;
+			all.vm[i] = new;
 		}
 		if (all.vm[i]->users == DYING && !all.vm[i]->handle) {
 			vm = all.vm[i];
-			all.generation = (all.generation + 1) & 0x7fffff;
-			vm->handle = i | all.generation << 8;
+			vm->handle = i | (bits & HANDLE_RANDOM) << 8 |
+				     BIT(8);
 		}
 	}
 	unlock(&all.lock);
 	return vm;
 }
 
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi)
+int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+		       uint64_t tag)
 {
 	struct vm *vm;
 	void *root;
 
-	if (lo != (all.token[0] | (uint64_t)all.token[1] << 32) ||
-	    hi != (all.token[2] | (uint64_t)all.token[3] << 32))
+	if (!token_ok(lo, hi))
 		return -LUV_EPERM;
 	root = mem_page();
 	vm = root ? vm_new() : NULL;
@@ -129,13 +146,16 @@ int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi)
 		return -LUV_ENOMEM;
 	}
 	vm->owner = owner_of(g);
+	vm->tag = tag;
+	memset(vm->told_eoi, 0, sizeof(vm->told_eoi));
 	memset(vm->slot, 0, sizeof(vm->slot));
+	memset(vm->granted, 0, sizeof(vm->granted));
 	memset(vm->vcpu, 0, sizeof(vm->vcpu));
 	vm->s2 = (struct stage2){ .root = root, .format = dom0.s2.format,
 				  .alloc = mem_page, .to_pa = table_pa,
 				  .to_ptr = table_ptr };
 	atomic_fetch_and(&vm->users, (uint32_t)~DYING);
-	return vm->handle;
+	return (int64_t)vm->handle;
 }
 
 static void vcpu_free(struct vcpu *v)
@@ -143,34 +163,100 @@ static void vcpu_free(struct vcpu *v)
 	if (!v)
 		return;
 	mem_page_free(v->domu->fpu);
+	mem_page_free(v->domu->cpuid);
 	mem_page_free(v->hw);
 	mem_page_free(v->domu);
+}
+
+/* A VM that the caller holds; it is the last one, or LUV_EBUSY. */
+static int64_t vm_free(struct vm *vm)
+{
+	uint32_t alone = 1;
+
+	if (!atomic_compare_exchange_strong(&vm->users, &alone,
+					    (uint32_t)DYING | 1)) {
+		domu_put(vm);
+		return -LUV_EBUSY;
+	}
+	for (unsigned i = 0; i < LUV_VCPUS; i++)
+		vcpu_free(vm->vcpu[i]);
+	for (unsigned i = 0; i < LUV_SLOTS; i++)
+		mem_page_free(vm->granted[i]);
+	stage2_free(&vm->s2, mem_page_free);
+	vm->handle = 0;
+	domu_put(vm);
+	return 0;
 }
 
 int64_t domu_vm_destroy(const struct guest_state *g, uint64_t handle)
 {
 	int64_t why;
-	struct vm *vm = find(g, handle, &why);
-	uint32_t alone = 1;
+	struct vm *vm = domu_find(g, handle, &why);
 
+	return vm ? vm_free(vm) : why;
+}
+
+int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag)
+{
+	struct vm *vm;
+
+	if (!token_ok(lo, hi))
+		return -LUV_EPERM;
+	vm = hold(index);
 	if (!vm)
-		return why;
-	if (!atomic_compare_exchange_strong(&vm->users, &alone,
-					    (uint32_t)DYING | 1)) {
-		put(vm);
-		return -LUV_EBUSY;
+		return -LUV_ENOENT;
+	if (vm->tag == tag)
+		return vm_free(vm);
+	domu_put(vm);
+	return -LUV_ENOENT;
+}
+
+static void count(const struct vm *vm, struct luv_vm_stat *s)
+{
+	uint64_t pages = 2 + vm->s2.tables; /* itself and the root */
+
+	for (unsigned i = 0; i < LUV_SLOTS; i++) {
+		s->ram += vm->slot[i].len;
+		pages += vm->granted[i] ? 1 : 0;
 	}
-	for (unsigned i = 0; i < LUV_VCPUS; i++)
-		vcpu_free(vm->vcpu[i]);
-	stage2_free(&vm->s2, mem_page_free);
-	vm->handle = 0;
-	put(vm);
-	return 0;
+	for (unsigned i = 0; i < LUV_VCPUS; i++) {
+		if (!vm->vcpu[i])
+			continue;
+		s->vcpus++;
+		pages += 4;
+		for (unsigned k = 0; k < EXIT_KINDS; k++) {
+			s->exits[k].count += vm->vcpu[i]->stats[k].count;
+			s->exits[k].ticks += vm->vcpu[i]->stats[k].ticks;
+		}
+	}
+	s->vmm_used = pages * PAGE_SIZE;
+}
+
+int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+		     uint64_t len)
+{
+	struct luv_vm_stat s = { .index = (uint32_t)index,
+				 .exit_kinds = EXIT_KINDS };
+	struct vm *vm;
+
+	if (len < 16)
+		return -LUV_EINVAL;
+	vm = hold(index);
+	if (!vm)
+		return -LUV_ENOENT;
+	s.tag = vm->tag;
+	count(vm, &s);
+	domu_put(vm);
+	if (len > sizeof(s))
+		len = sizeof(s);
+	return dom0_copy_out(g, GVA(buf), &s, len) == OK ? (int64_t)sizeof(s) :
+							   -LUV_EFAULT;
 }
 
 static bool slot_bad(const struct vm *vm, const struct luv_slot *s)
 {
-	if (s->slot >= LUV_SLOTS || (s->flags & ~LUV_SLOT_READONLY) ||
+	if (s->slot >= LUV_SLOTS ||
+	    (s->flags & ~(LUV_SLOT_READONLY | LUV_SLOT_LAZY)) ||
 	    ((s->gpa | s->len | s->hva) & PAGE_MASK) ||
 	    s->gpa + s->len < s->gpa || s->hva + s->len < s->hva ||
 	    s->gpa + s->len > BIT(48) || s->hva + s->len > BIT(47))
@@ -183,49 +269,98 @@ static bool slot_bad(const struct vm *vm, const struct luv_slot *s)
 	return false;
 }
 
+/* Pieces of a slot: 2 MiB windows of its hva. */
+static uint64_t pieces(const struct luv_slot *s)
+{
+	uint64_t first = ALIGN_DOWN(s->hva, PIECE);
+
+	return s->len ? (s->hva + s->len - 1 - first) / PIECE + 1 : 0;
+}
+
+/* Under the VM's lock. */
+static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
+{
+	struct luv_slot *old = &vm->slot[s->slot];
+	uint8_t *granted = NULL;
+
+	if (s->len && (s->flags & LUV_SLOT_LAZY)) {
+		if (pieces(s) > PAGE_SIZE * 8)
+			return -LUV_EINVAL;
+		granted = mem_page();
+		if (!granted)
+			return -LUV_ENOMEM;
+	}
+	if (old->len)
+		stage2_unmap(&vm->s2, GPA(old->gpa), old->len);
+	mem_page_free(vm->granted[s->slot]);
+	vm->granted[s->slot] = granted;
+	*old = *s;
+	vm->s2_changed++;
+	return 0;
+}
+
 int64_t domu_vm_slot(const struct guest_state *g, uint64_t handle,
 		     uint64_t buf)
 {
-	struct luv_slot s, *old;
+	struct luv_slot s;
 	int64_t why;
-	struct vm *vm = find(g, handle, &why);
+	struct vm *vm = domu_find(g, handle, &why);
 
 	if (!vm)
 		return why;
 	if (dom0_copy_in(g, &s, GVA(buf), sizeof(s)) != OK) {
-		put(vm);
+		domu_put(vm);
 		return -LUV_EFAULT;
 	}
 	lock(&vm->lock);
-	why = slot_bad(vm, &s) ? -LUV_EINVAL : 0;
-	if (!why) {
-		old = &vm->slot[s.slot];
-		if (old->len)
-			stage2_unmap(&vm->s2, GPA(old->gpa), old->len);
-		vm->slot[s.slot] = s;
-		vm->s2_changed++;
-	}
+	why = slot_bad(vm, &s) ? -LUV_EINVAL : slot_set(vm, &s);
 	unlock(&vm->lock);
-	put(vm);
+	domu_put(vm);
 	return why;
 }
 
-int64_t domu_vcpu_create(const struct guest_state *g, uint64_t handle,
-			 uint64_t id)
+int64_t domu_vm_grant(const struct guest_state *g, uint64_t handle,
+		      uint64_t slot, uint64_t first, uint64_t n)
 {
 	int64_t why;
-	struct vm *vm = find(g, handle, &why);
-	struct domu *u;
+	struct vm *vm = domu_find(g, handle, &why);
 
 	if (!vm)
 		return why;
-	u = id < LUV_VCPUS ? mem_page() : NULL;
-	if (!u) {
-		put(vm);
-		return id < LUV_VCPUS ? -LUV_ENOMEM : -LUV_EINVAL;
-	}
-	_Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
+	lock(&vm->lock);
+	if (slot >= LUV_SLOTS || !vm->granted[slot] ||
+	    first + n < first || first + n > pieces(&vm->slot[slot]))
+		why = -LUV_EINVAL;
+	else
+		for (uint64_t i = first; i < first + n; i++)
+			vm->granted[slot][i / 8] |= (uint8_t)(1u << i % 8);
+	unlock(&vm->lock);
+	domu_put(vm);
+	return why;
+}
+
+int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t handle,
+			    const uint64_t bits[4])
+{
+	int64_t why;
+	struct vm *vm = domu_find(g, handle, &why);
+
+	if (!vm)
+		return why;
+	memcpy(vm->told_eoi, bits, sizeof(vm->told_eoi));
+	domu_put(vm);
+	return 0;
+}
+
+static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
+{
+	struct domu *u = mem_page();
+
+	if (!u)
+		return NULL;
+	u->id = id;
 	u->fpu = mem_page();
+	u->cpuid = mem_page();
 	u->v.hw = mem_page();
 	u->v.hw_pa = ptr_hpa(u->v.hw);
 	u->v.domu = u;
@@ -234,35 +369,60 @@ int64_t domu_vcpu_create(const struct guest_state *g, uint64_t handle,
 	u->v.handlers = domu_handlers;
 	u->last_cpu = ~0u;
 	u->xcr0 = 1;
-	lock(&vm->lock);
-	why = vm->vcpu[id] ? -LUV_EEXIST : 0;
-	if (!u->fpu || !u->v.hw)
-		why = -LUV_ENOMEM;
-	if (!why) {
-		*(uint16_t *)u->fpu = FCW_RESET;
-		*(uint32_t *)((char *)u->fpu + FXSAVE_MXCSR) = MXCSR_RESET;
-		u->v.cpu = this_cpu();
-		hv->domu_init(&u->v);
-		vm->vcpu[id] = &u->v;
-	}
-	unlock(&vm->lock);
-	if (why)
+	u->has_apic = flags & LUV_VCPU_APIC;
+	if (u->has_apic)
+		vlapic_reset(&u->apic, id, id == 0);
+	if (u->has_apic && id)
+		u->mp_state = LUV_MP_WAIT_SIPI;
+	if (!u->fpu || !u->cpuid || !u->v.hw) {
 		vcpu_free(&u->v);
-	put(vm);
+		return NULL;
+	}
+	*(uint16_t *)u->fpu = FCW_RESET;
+	*(uint32_t *)((char *)u->fpu + FXSAVE_MXCSR) = MXCSR_RESET;
+	u->v.cpu = this_cpu();
+	hv->domu_init(&u->v);
+	return u;
+}
+
+int64_t domu_vcpu_create(const struct guest_state *g, uint64_t handle,
+			 uint64_t id, uint64_t flags)
+{
+	int64_t why;
+	struct vm *vm = domu_find(g, handle, &why);
+	struct domu *u;
+
+	if (!vm)
+		return why;
+	if (id >= LUV_VCPUS || (flags & ~(uint64_t)LUV_VCPU_APIC)) {
+		domu_put(vm);
+		return -LUV_EINVAL;
+	}
+	u = vcpu_new(vm, (uint32_t)id, flags);
+	why = u ? 0 : -LUV_ENOMEM;
+	lock(&vm->lock);
+	if (u && vm->vcpu[id])
+		why = -LUV_EEXIST;
+	else if (u)
+		vm->vcpu[id] = &u->v;
+	unlock(&vm->lock);
+	if (u && why)
+		vcpu_free(&u->v);
+	domu_put(vm);
 	return why;
 }
 
 struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
 		       uint64_t id, int64_t *why)
 {
-	struct vm *vm = find(g, handle, why);
+	struct vm *vm = domu_find(g, handle, why);
 	struct vcpu *v = vm && id < LUV_VCPUS ? vm->vcpu[id] : NULL;
 
 	if (!vm)
 		return NULL;
 	*why = v ? -LUV_EBUSY : -LUV_ENOENT;
 	if (!v || atomic_exchange(&v->domu->running, 1)) {
-		put(vm);
+		domu_put(vm);
 		return NULL;
 	}
 	*why = 0;
@@ -273,62 +433,6 @@ struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
 void domu_let_go(struct vcpu *v)
 {
 	atomic_store(&v->domu->running, 0);
-	put(v->vm);
-}
-
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t handle,
-		      uint64_t id, uint64_t buf)
-{
-	struct luv_vcpu s = { 0 };
-	int64_t why;
-	struct vcpu *v = domu_take(g, handle, id, &why);
-
-	if (!v)
-		return why;
-	hv->domu_get(v, &s);
-	domu_let_go(v);
-	return dom0_copy_out(g, GVA(buf), &s, sizeof(s)) == OK ? 0 :
-								 -LUV_EFAULT;
-}
-
-/*
- * Would VM entry take this event? SDM "VM-Entry Controls for Event
- * Injection". An external interrupt, an NMI or a hardware exception; software
- * events are executed again instead.
- */
-static bool event_ok(const struct luv_vcpu *s)
-{
-	unsigned vector = s->event & 0xff, type = s->event >> 8 & 7;
-	bool error = s->event & BIT(11);
-	bool has_error = (s->cr0 & CR0_PE) && vector < 32 &&
-			 (BIT(vector) & VECTORS_WITH_ERROR);
-
-	if (!(s->event & BIT(31)))
-		return true;
-	if (s->event & 0x7ffff000)
-		return false;
-	if (type == EVENT_EXCEPTION)
-		return vector < 32 && vector != VEC_NMI && error == has_error &&
-		       s->event_error < BIT(15);
-	return !error && (type == 0 || (type == EVENT_NMI &&
-					vector == VEC_NMI));
-}
-
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
-		      uint64_t id, uint64_t buf)
-{
-	struct luv_vcpu s;
-	int64_t why;
-	struct vcpu *v;
-
-	if (dom0_copy_in(g, &s, GVA(buf), sizeof(s)) != OK)
-		return -LUV_EFAULT;
-	v = domu_take(g, handle, id, &why);
-	if (!v)
-		return why;
-	why = event_ok(&s) && hv->domu_set(v, &s) ? 0 : -LUV_EINVAL;
-	v->domu->in_size = 0;
-	domu_let_go(v);
-	return why;
+	domu_put(v->vm);
 }
 

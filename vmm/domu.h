@@ -10,37 +10,68 @@
 #include "hv.h"
 #include "lock.h"
 #include "stage2.h"
+#include "vlapic.h"
 
 /* Extended state the VMM switches: what fits the area. SDM "XSAVE Area". */
 #define FPU_AREA PAGE_SIZE
 
 struct vm {
-	uint32_t handle;      /* [I] index and generation */
+	uint64_t handle;      /* [I] index and random bits; 0: free */
 	_Atomic uint32_t users; /* [a] hypercalls inside, and DYING */
+	uint32_t s2_changed;  /* [a] counts lost mappings: flush if it moved */
 	uint64_t owner;	      /* [I] CR3 without its low bits */
+	uint64_t tag;	      /* [I] */
 	struct lock lock;
 	struct stage2 s2;     /* [L] lock */
-	uint32_t s2_changed;  /* [a] counts lost mappings: flush if it moved */
+	uint64_t told_eoi[4]; /* [a] vectors whose EOI ring 3 wants to hear */
 	struct luv_slot slot[LUV_SLOTS]; /* [L] lock; len 0: free */
+	uint8_t *granted[LUV_SLOTS];	 /* [L] a bit for each piece, or NULL */
 	struct vcpu *vcpu[LUV_VCPUS];	 /* [I] once set */
 };
+_Static_assert(sizeof(struct vm) <= PAGE_SIZE, "one page");
+
+/* What the last exit left to be completed by the next run. */
+enum domu_wait { WAIT_NONE, WAIT_IN, WAIT_RDMSR, WAIT_WRMSR };
 
 /* What a domU's vCPU has beside struct vcpu, in the same page. */
 struct domu {
 	struct vcpu v;
+	uint32_t id;		/* [I] */
+	bool has_apic;		/* [I] */
 	void *fpu;		/* [I] FPU_AREA bytes */
+	struct domu_cpuid *cpuid; /* [I] a page */
+	uint32_t cpuids;	/* [p] rows of it */
+	uint8_t cpuid_first[4][32]; /* [p] row + 1 of the leaf's first; 0: none */
 	uint64_t xcr0;		/* [p] */
 	uint64_t dr[4], dr6, cr2; /* [p] while it does not run */
 	uint64_t msr[6];	/* [p] VMX: DOMU_MSRS, while it does not run */
+	uint64_t tsc_offset, tsc_adjust; /* [p] */
 	_Atomic uint32_t running; /* [a] a CPU is in it */
+	_Atomic uint32_t blocked; /* [a] it sleeps in ring 3: wake it */
+	_Atomic uint32_t kicked; /* [a] vcpu_kick */
+	_Atomic uint32_t nmis;	/* [a] requested, at most 1 */
+	_Atomic uint32_t init;	/* [a] enum domu_init */
+	uint32_t mp_state;	/* [p] enum luv_mp_state */
 	uint32_t last_cpu;	/* [p] index, ~0: none */
 	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
-	struct vmexit in_exit;  /* [p] that IN */
-	uint8_t in_size;	/* [p] an IN waits for its data: bytes, or 0 */
+	struct vmexit wait_exit; /* [p] the exit that waits */
+	uint8_t wait;		/* [p] enum domu_wait */
 	bool window;		/* [p] exit when interrupts can be taken */
+	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */
+	uint32_t event;		/* [p] what the caller offers */
+	uint8_t eoi;		/* [p] to be told, or 0 */
+	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
+	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
+	uint32_t debug;		/* [p] LUV_DEBUG_* */
+	uint64_t debug_dr[4], debug_dr7; /* [p] */
+	struct vlapic apic;
 	struct luv_exit_stat stats[EXIT_KINDS];
 };
+_Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
+
+#define DOMU_SIPI BIT(8) /* in domu.init: vector below, INIT came before */
+#define DOMU_INIT BIT(9)
 
 /* The MSRs that VMX does not switch and a guest changes unseen. */
 #define DOMU_MSRS                                                              \
@@ -50,6 +81,7 @@ struct domu {
 
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
+void domu_run_init(void);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 
@@ -61,15 +93,69 @@ struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
 void domu_let_go(struct vcpu *v);
 
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi);
+/* The hypercalls of luvalley.h, by their names. */
+int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+		       uint64_t tag);
 int64_t domu_vm_destroy(const struct guest_state *g, uint64_t vm);
+int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag);
+int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+		     uint64_t len);
 int64_t domu_vm_slot(const struct guest_state *g, uint64_t vm, uint64_t buf);
+int64_t domu_vm_grant(const struct guest_state *g, uint64_t vm, uint64_t slot,
+		      uint64_t first, uint64_t count);
+int64_t domu_vm_msi(const struct guest_state *g, uint64_t vm, uint64_t address,
+		    uint64_t data, uint64_t *wake);
+int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t vm,
+			    const uint64_t bits[4]);
 int64_t domu_vcpu_create(const struct guest_state *g, uint64_t vm,
-			 uint64_t id);
+			 uint64_t id, uint64_t flags);
+int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id);
 int64_t domu_vcpu_get(const struct guest_state *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
 int64_t domu_vcpu_set(const struct guest_state *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
+int64_t domu_vcpu_cpuid(const struct guest_state *g, uint64_t vm, uint64_t id,
+			uint64_t buf, uint64_t count);
+int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t vm,
+			  uint64_t id, uint64_t buf, uint64_t len);
+int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t vm,
+			  uint64_t id, uint64_t buf, uint64_t len);
+int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t vm,
+			   uint64_t id, uint64_t buf);
+int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t vm,
+			   uint64_t id, uint64_t buf);
+int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t vm,
+			    uint64_t id, uint64_t offset);
+int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t vm,
+			     uint64_t id, uint64_t offset, uint64_t value);
+
+/* The VM behind a handle, held until domu_put(); NULL: *why. */
+struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+		     int64_t *why);
+void domu_put(struct vm *vm);
+
+/* Extended state that the VMM switches: its XCR0, and bytes of FPU_AREA. */
+uint64_t domu_xcr0_mask(void);
+uint32_t domu_fpu_size(void);
+
+/* domu_cpuid.c: the guest's CPUID. */
+enum exit_action domu_cpuid_exit(struct vcpu *v);
+
+/*
+ * domu_apic.c. domu_send delivers an interrupt message: `icr` as x2APIC has
+ * the ICR; returns how many took it, < 0: nobody is addressed. Blocked vCPUs
+ * that are to be woken come in *wake. `from` may be NULL (an MSI).
+ */
+int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
+	      uint64_t *wake);
+/* Something waits for `u`: see that it looks. Sets its bit in *wake. */
+void domu_notify(struct domu *u, uint64_t *wake);
+/* Write a register of its APIC, with all that follows. False: refused. */
+bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value);
+/* The MSRs of APIC and TSC. False: not one of them; *ok: no #GP. */
+bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok);
+bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
 
 /*
  * domu_run - the run hypercall of `d` (dom0 on this CPU): 0 if a domU is now

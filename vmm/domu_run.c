@@ -22,18 +22,7 @@ static void write_drs(const uint64_t *dr)
 			 "r"(dr[2]), "r"(dr[3]));
 }
 
-/* Bits of XCR0 the VMM switches: those whose state fits FPU_AREA. */
-static uint64_t xcr0_mask(void)
-{
-	struct cpuid d = cpuid(0xd, 0);
-
-	return d.a & (d.b <= FPU_AREA ? 0xe7 : 0x7);
-}
-
-static bool has_xsave(void)
-{
-	return cpuid(1, 0).c & BIT(26);
-}
+static uint64_t fpu_mask; /* [I] of XCR0; 0: no XSAVE */
 
 static void xsetbv(uint64_t v)
 {
@@ -57,15 +46,14 @@ static uint64_t xgetbv(void)
 static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 		       uint64_t new_xcr0)
 {
-	uint64_t mask = BIT(0) | BIT(1);
+	const uint64_t mask = fpu_mask;
 
-	if (!has_xsave()) {
+	if (!mask) {
 		__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])old));
 		__asm__ volatile("fxrstor64 %0" ::"m"(*(const char (*)[512])
 							     new_));
 		return;
 	}
-	mask = xcr0_mask();
 	*old_xcr0 = xgetbv();
 	xsetbv(*old_xcr0 | mask);
 	__asm__ volatile("xsave64 (%0)" ::"r"(old), "a"((uint32_t)mask),
@@ -73,6 +61,11 @@ static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 	__asm__ volatile("xrstor64 (%0)" ::"r"(new_), "a"((uint32_t)mask),
 			 "d"((uint32_t)(mask >> 32)) : "memory");
 	xsetbv(new_xcr0);
+}
+
+void domu_run_init(void)
+{
+	fpu_mask = domu_xcr0_mask();
 }
 
 static void enter(struct cpu *cpu, struct vcpu *v)
@@ -83,7 +76,7 @@ static void enter(struct cpu *cpu, struct vcpu *v)
 	cpu->dom0.exit = &cpu->run_exit;
 	fpu_switch(cpu->fpu, &cpu->xcr0, u->fpu, u->xcr0);
 	read_drs(cpu->dr);
-	write_drs(u->dr);
+	write_drs(u->debug & LUV_DEBUG_HW ? u->debug_dr : u->dr);
 	hv->domu_enter(&cpu->dom0, v,
 		       u->last_cpu != cpu->index || cpu->last_domu != v ||
 			       u->s2_seen != v->vm->s2_changed);
@@ -101,7 +94,8 @@ void domu_suspend(struct cpu *cpu)
 	if (!v->vm)
 		return;
 	hv->domu_leave(&cpu->dom0, v);
-	read_drs(u->dr);
+	if (!(u->debug & LUV_DEBUG_HW))
+		read_drs(u->dr);
 	write_drs(cpu->dr);
 	fpu_switch(u->fpu, &u->xcr0, cpu->fpu, cpu->xcr0);
 	cpu->current = &cpu->dom0;
@@ -113,52 +107,236 @@ void domu_release(struct vcpu *v)
 		domu_let_go(v);
 }
 
+/* Can the caller's event be taken? R10 of the run call. */
+static unsigned ready(struct vcpu *v)
+{
+	unsigned now = hv->domu_ready(v);
+	const struct vlapic *a = &v->domu->apic;
+
+	if (v->domu->has_apic && !vlapic_takes_extint(a))
+		now &= 1;
+	return now | (a->reg[VLAPIC_TPR] >> 4 & 15) << 8;
+}
+
 /* Back to dom0 behind its hypercall, with an answer. */
 static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
 			      uint64_t b, uint64_t c)
 {
 	struct vcpu *d = &v->cpu->dom0;
-	unsigned ready = hv->domu_ready(v);
+	unsigned now;
 	bool queued = v->domu->queued;
 
+	hv->domu_sync(v);
+	now = ready(v);
 	v->domu->queued = false;
 	domu_suspend(v->cpu);
 	d->gpr[RAX] = kind | (queued ? LUV_RUN_QUEUED : 0);
 	d->gpr[RDI] = a;
 	d->gpr[RSI] = b;
 	d->gpr[RDX] = c;
-	d->gpr[R10] = ready;
+	d->gpr[R10] = now;
 	hv->advance(d);
 	return RESUME;
 }
 
+/* --- interrupts ----------------------------------------------------------- */
+
+/*
+ * Queue what comes first of an NMI, the caller's event and the local APIC's
+ * vector, or have a window opened for it. The 8259's before the APIC's, as a
+ * processor's pins have it.
+ */
+static void inject(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+	bool offered = (u->event & BIT(31)) && !u->queued &&
+		       (!u->has_apic || vlapic_takes_extint(&u->apic));
+	int vector = -1;
+
+	if (atomic_exchange(&u->nmis, 0))
+		v->nmi_pending = true;
+	if (v->nmi_pending)
+		hv->inject_nmi(v);
+	if (u->has_apic) {
+		hv->domu_sync(v);
+		vlapic_tick(&u->apic, rdtsc());
+		vector = vlapic_pending(&u->apic);
+	}
+	if ((offered || vector >= 0) && hv->domu_ready(v) == 3) {
+		if (offered) {
+			hv->domu_queue(v, u->event);
+			u->queued = true;
+			offered = false;
+		} else {
+			vlapic_accept(&u->apic, (unsigned)vector);
+			hv->domu_queue(v, BIT(31) | (unsigned)vector);
+			vector = vlapic_pending(&u->apic);
+		}
+	}
+	if (offered || vector >= 0 || (u->want_window && !u->queued))
+		hv->domu_window(v, WINDOW_ANY);
+	else
+		hv->domu_window(v, u->has_apic ? vlapic_class_behind_tpr(
+							 &u->apic) : 0);
+}
+
+/* Does something end HLT? */
+static bool awake(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	if (u->nmis || v->nmi_pending || u->init)
+		return true;
+	if (!u->has_apic)
+		return (u->event & BIT(31)) && !u->queued;
+	vlapic_tick(&u->apic, rdtsc());
+	return vlapic_pending(&u->apic) >= 0 ||
+	       ((u->event & BIT(31)) && !u->queued &&
+		vlapic_takes_extint(&u->apic));
+}
+
+/* INIT and SIPI that others sent. SDM "Processor Reset and INIT". */
+static void take_init(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+	uint32_t init = atomic_exchange(&u->init, 0);
+
+	if (init & DOMU_INIT) {
+		hv->domu_reset(v, 0xf000, 0xfff0);
+		vlapic_init(&u->apic);
+		u->wait = WAIT_NONE;
+		u->mp_state = u->apic.base & VLAPIC_BASE_BSP ?
+				      LUV_MP_RUNNABLE : LUV_MP_WAIT_SIPI;
+	}
+	if ((init & DOMU_SIPI) && u->mp_state == LUV_MP_WAIT_SIPI) {
+		hv->domu_reset(v, (uint16_t)((init & 0xff) << 8), 0);
+		u->mp_state = LUV_MP_RUNNABLE;
+	}
+}
+
+static uint64_t ticks_left(const struct domu *u)
+{
+	uint64_t now = rdtsc();
+
+	if (!u->has_apic || !u->apic.deadline)
+		return ~0ull;
+	return (int64_t)(u->apic.deadline - now) > 0 ?
+		       u->apic.deadline - now : 0;
+}
+
+/*
+ * The vCPU does nothing until somebody wakes it. `blocked` is set before the
+ * last look at what could have come: see domu_apic.c.
+ */
+static enum exit_action block(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	atomic_exchange(&u->blocked, 1);
+	if (u->init || u->kicked ||
+	    (u->mp_state == LUV_MP_HALTED && awake(v))) {
+		atomic_exchange(&u->blocked, 0);
+		return SKIP;
+	}
+	u->told_deadline = u->apic.deadline;
+	return leave(v, LUV_RUN_HLT, ticks_left(u), u->mp_state, 0);
+}
+
+/*
+ * What has to be done before v runs on, and may have to be done by ring 3.
+ * True: it runs; false: it has left.
+ */
+static bool proceed(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	if (u->wake) {
+		uint64_t wake = u->wake;
+
+		u->wake = 0;
+		leave(v, LUV_RUN_WAKE, wake, 0, 0);
+		return false;
+	}
+	if (u->eoi) {
+		uint8_t vector = u->eoi;
+
+		u->eoi = 0;
+		leave(v, LUV_RUN_EOI, vector, 0, 0);
+		return false;
+	}
+	inject(v);
+	if (u->has_apic && u->apic.deadline &&
+	    u->apic.deadline != u->told_deadline) {
+		u->told_deadline = u->apic.deadline;
+		leave(v, LUV_RUN_TIMER, ticks_left(u), 0, 0);
+		return false;
+	}
+	return true;
+}
+
+/* --- entry ---------------------------------------------------------------- */
+
+static void gp(struct vcpu *v)
+{
+	hv->inject(v, VEC_GP, 0);
+}
+
+/* The instruction that the last exit left to ring 3 ends here. */
+static void complete(struct vcpu *v, uint64_t in, bool fault)
+{
+	struct domu *u = v->domu;
+	uint64_t mask = 0;
+
+	v->exit = &u->wait_exit;
+	if (u->wait == WAIT_IN) {
+		if (u->wait_exit.size == 4)
+			v->gpr[RAX] = (uint32_t)in;
+		else
+			mask = BIT(8 * u->wait_exit.size) - 1;
+		v->gpr[RAX] = (v->gpr[RAX] & ~mask) | (in & mask);
+	} else if (fault) {
+		u->wait = WAIT_NONE;
+		gp(v);
+		return;
+	} else if (u->wait == WAIT_RDMSR) {
+		v->gpr[RAX] = (uint32_t)in;
+		v->gpr[RDX] = in >> 32;
+	}
+	u->wait = WAIT_NONE;
+	hv->advance(v);
+}
+
 int64_t domu_run(struct vcpu *d, const struct guest_state *g)
 {
-	uint32_t event = (uint32_t)d->gpr[R10];
 	int64_t why;
+	uint64_t flags = d->gpr[R8];
 	struct vcpu *v = domu_take(g, d->gpr[RDI], d->gpr[RSI], &why);
 	struct domu *u;
-	uint64_t mask;
 
 	if (!v)
 		return why;
 	u = v->domu;
 	d->cpu->paging = g->paging;
+	u->event = (uint32_t)d->gpr[R10];
+	u->want_window = flags & LUV_RUN_WINDOW;
+	atomic_store(&u->blocked, 0);
 	enter(d->cpu, v);
-	if (u->in_size) {
-		mask = u->in_size == 4 ? ~0ull : BIT(8 * u->in_size) - 1;
-		v->gpr[RAX] = (v->gpr[RAX] & ~mask) | (d->gpr[RDX] & mask);
-		if (u->in_size == 4)
-			v->gpr[RAX] = (uint32_t)v->gpr[RAX];
-		v->exit = &u->in_exit;
-		hv->advance(v);
-		u->in_size = 0;
+	if (u->wait)
+		complete(v, d->gpr[RDX], flags & LUV_RUN_GP);
+	if ((flags & LUV_RUN_NO_ENTRY) || atomic_exchange(&u->kicked, 0)) {
+		leave(v, LUV_RUN_KICKED, 0, 0, 0);
+	} else {
+		if (u->init)
+			take_init(v);
+		if (u->mp_state == LUV_MP_HALTED && awake(v))
+			u->mp_state = LUV_MP_RUNNABLE;
+		if (u->mp_state != LUV_MP_RUNNABLE && block(v) == SKIP)
+			domu_suspend(d->cpu); /* dom0 calls again */
+		else if (d->cpu->current == v)
+			proceed(v);
 	}
-	if ((event & BIT(31)) && !u->queued && hv->domu_ready(v) == 3) {
-		hv->domu_queue(v, event);
-		u->queued = true;
-	}
-	hv->domu_window(v, (d->gpr[R8] & LUV_RUN_WINDOW) && !u->queued);
+	if (d->cpu->current == d)
+		domu_let_go(v);
 	return 0;
 }
 
@@ -170,28 +348,55 @@ static enum exit_action to_dom0(struct vcpu *v)
 	return RESUME;
 }
 
-static enum exit_action halt(struct vcpu *v)
+/* Has an exit that the VMM handled left something to do? */
+static enum exit_action done(struct vcpu *v)
 {
 	hv->advance(v);
-	return leave(v, LUV_RUN_HLT, 0, 0, 0);
+	proceed(v);
+	return RESUME;
+}
+
+static enum exit_action halt(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	hv->advance(v);
+	if (!u->has_apic)
+		return leave(v, LUV_RUN_HLT, ~0ull, LUV_MP_HALTED, 0);
+	hv->domu_sync(v);
+	u->mp_state = LUV_MP_HALTED;
+	if (awake(v)) {
+		u->mp_state = LUV_MP_RUNNABLE;
+		proceed(v);
+		return RESUME;
+	}
+	if (block(v) == SKIP)
+		domu_suspend(v->cpu);
+	return RESUME;
+}
+
+static void wait_for(struct vcpu *v, enum domu_wait what)
+{
+	v->domu->wait = (uint8_t)what;
+	v->domu->wait_exit = *v->exit;
 }
 
 static enum exit_action io(struct vcpu *v)
 {
 	const struct vmexit *x = v->exit;
 	uint64_t out = v->gpr[RAX];
+	uint64_t how = x->size | (uint64_t)x->in << 8 |
+		       (uint64_t)x->string << 9;
 
+	if (x->string)
+		return leave(v, LUV_RUN_IO, x->port, how, 0);
 	if (x->size < 4)
 		out &= BIT(8 * x->size) - 1;
-	if (!x->string && x->in) {
-		v->domu->in_size = x->size;
-		v->domu->in_exit = *x;
-	} else if (!x->string) {
+	if (x->in)
+		wait_for(v, WAIT_IN);
+	else
 		hv->advance(v);
-	}
-	return leave(v, LUV_RUN_IO, x->port,
-		     x->size | (unsigned)x->in << 8 | (unsigned)x->string << 9,
-		     (uint32_t)out);
+	return leave(v, LUV_RUN_IO, x->port, how, (uint32_t)out);
 }
 
 static const struct luv_slot *slot_at(const struct vm *vm, uint64_t gpa)
@@ -200,6 +405,16 @@ static const struct luv_slot *slot_at(const struct vm *vm, uint64_t gpa)
 		if (gpa - vm->slot[i].gpa < vm->slot[i].len)
 			return &vm->slot[i];
 	return NULL;
+}
+
+/* Are all pieces of a slot that [hva, hva+size) touches pinned? */
+static bool granted(const struct vm *vm, const struct luv_slot *s,
+		    uint64_t hva)
+{
+	uint64_t i = (hva - ALIGN_DOWN(s->hva, 2 * MIB)) / (2 * MIB);
+
+	return !(s->flags & LUV_SLOT_LAZY) ||
+	       (vm->granted[s->slot][i / 8] & 1u << i % 8);
 }
 
 /* The owner's page under hva, as large as `size`; false: not all there. */
@@ -217,66 +432,107 @@ static bool owner_page(const struct gpaging *p, uint64_t hva, uint64_t size,
 	return true;
 }
 
+/* The page at gpa, as large as both sides allow; under the VM's lock. */
+static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
+{
+	uint64_t hva = s->hva + (page.v - s->gpa), pa;
+	uint64_t big = ALIGN_DOWN(page.v, 2 * MIB);
+	bool ro = s->flags & LUV_SLOT_READONLY;
+	unsigned perm = ro ? S2_R | S2_X : S2_RWX;
+
+	if (!granted(v->vm, s, hva))
+		return ERR_FAULT;
+	if (!((s->gpa ^ s->hva) & (2 * MIB - 1)) && big >= s->gpa &&
+	    big + 2 * MIB <= s->gpa + s->len &&
+	    owner_page(&v->cpu->paging, ALIGN_DOWN(hva, 2 * MIB), 2 * MIB, !ro,
+		       &pa) &&
+	    stage2_map(&v->vm->s2, GPA(big), pa, 2 * MIB, perm, MTRR_WB) == OK)
+		return OK;
+	if (!owner_page(&v->cpu->paging, hva, PAGE_SIZE, !ro, &pa))
+		return ERR_FAULT;
+	return stage2_map(&v->vm->s2, page, pa, PAGE_SIZE, perm, MTRR_WB);
+}
+
 static enum exit_action stage2(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
 	gpa_t page = GPA(ALIGN_DOWN(v->exit->gpa.v, PAGE_SIZE));
 	const struct luv_slot *s;
-	struct luv_slot slot;
-	uint64_t hva, big, pa;
-	enum err e = ERR_INVAL;
-	bool ro;
+	struct luv_slot slot = { 0 };
+	enum err e = ERR_NOENT;
 
 	lock(&vm->lock);
 	s = slot_at(vm, page.v);
-	if (s)
+	if (s && !((s->flags & LUV_SLOT_READONLY) && v->exit->write)) {
 		slot = *s;
-	unlock(&vm->lock);
-	ro = s && (slot.flags & LUV_SLOT_READONLY);
-	if (!s || (ro && v->exit->write))
-		return leave(v, LUV_RUN_MMIO, v->exit->gpa.v, v->exit->write,
-			     0);
-	hva = slot.hva + (page.v - slot.gpa);
-	big = ALIGN_DOWN(page.v, 2 * MIB);
-	lock(&vm->lock);
-	if (!((slot.gpa ^ slot.hva) & (2 * MIB - 1)) && big >= slot.gpa &&
-	    big + 2 * MIB <= slot.gpa + slot.len &&
-	    owner_page(&v->cpu->paging, ALIGN_DOWN(hva, 2 * MIB), 2 * MIB, !ro,
-		       &pa))
-		e = stage2_map(&vm->s2, GPA(big), pa, 2 * MIB,
-			       ro ? S2_R | S2_X : S2_RWX, MTRR_WB);
-	if (e != OK) {
-		if (!owner_page(&v->cpu->paging, hva, PAGE_SIZE, !ro, &pa)) {
-			unlock(&vm->lock);
-			return leave(v, LUV_RUN_FAULT, hva, !ro, 0);
-		}
-		e = stage2_map(&vm->s2, page, pa, PAGE_SIZE,
-			       ro ? S2_R | S2_X : S2_RWX, MTRR_WB);
+		e = map_page(v, s, page);
 	}
 	unlock(&vm->lock);
-	if (e != OK)
+	switch (e) {
+	case OK:
+		return RESUME;
+	case ERR_NOENT:
+		return leave(v, LUV_RUN_MMIO, v->exit->gpa.v, v->exit->write,
+			     0);
+	case ERR_FAULT:
+		return leave(v, LUV_RUN_FAULT, slot.hva + (page.v - slot.gpa),
+			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);
+	default:
 		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, e, page.v);
-	return RESUME;
+	}
 }
 
 static enum exit_action rdmsr_exit(struct vcpu *v)
 {
+	uint64_t value = 0;
+	bool ok;
+
+	if (domu_apic_rdmsr(v, (uint32_t)v->gpr[RCX], &value, &ok)) {
+		if (!ok) {
+			gp(v);
+			return RESUME;
+		}
+		v->gpr[RAX] = (uint32_t)value;
+		v->gpr[RDX] = value >> 32;
+		return SKIP;
+	}
+	wait_for(v, WAIT_RDMSR);
 	return leave(v, LUV_RUN_RDMSR, (uint32_t)v->gpr[RCX], 0, 0);
 }
 
 static enum exit_action wrmsr_exit(struct vcpu *v)
 {
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
+	bool ok;
 
-	if ((uint32_t)v->gpr[RCX] == MSR_IA32_EFER && hv->efer &&
-	    hv->efer(v, &value) == value)
-		return SKIP;
+	if (domu_apic_wrmsr(v, (uint32_t)v->gpr[RCX], value, &ok)) {
+		if (ok)
+			return done(v);
+		gp(v);
+		return RESUME;
+	}
+	if ((uint32_t)v->gpr[RCX] == MSR_IA32_EFER && hv->efer) {
+		uint64_t lma = hv->efer(v, NULL) & EFER_LMA;
+
+		value = (value & ~EFER_LMA) | lma;
+		if (hv->efer(v, &value) == value)
+			return SKIP;
+		gp(v);
+		return RESUME;
+	}
+	wait_for(v, WAIT_WRMSR);
 	return leave(v, LUV_RUN_WRMSR, (uint32_t)v->gpr[RCX], value, 0);
 }
 
 static enum exit_action window(struct vcpu *v)
 {
-	return leave(v, LUV_RUN_WINDOW_OPEN, 0, 0, 0);
+	struct domu *u = v->domu;
+
+	if (!proceed(v))
+		return RESUME;
+	if (u->want_window && !u->queued && ready(v) & 2)
+		return leave(v, LUV_RUN_WINDOW_OPEN, 0, 0, 0);
+	return RESUME;
 }
 
 static enum exit_action shutdown(struct vcpu *v)
@@ -284,9 +540,11 @@ static enum exit_action shutdown(struct vcpu *v)
 	return leave(v, LUV_RUN_SHUTDOWN, 0, 0, 0);
 }
 
+/* No PV call is offered: what KVM answers to one it does not know. */
 static enum exit_action hypercall(struct vcpu *v)
 {
-	return leave(v, LUV_RUN_HYPERCALL, 0, 0, 0);
+	v->gpr[RAX] = (uint64_t)-1000;
+	return SKIP;
 }
 
 static enum exit_action undefined(struct vcpu *v)
@@ -299,19 +557,42 @@ static enum exit_action xsetbv_exit(struct vcpu *v)
 {
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
-	if (has_xsave() && !(value & ~xcr0_mask()) &&
+	if (fpu_mask && !(value & ~fpu_mask) &&
 	    xsetbv_safe((uint32_t)v->gpr[RCX], value))
 		return SKIP;
 	hv->inject(v, VEC_GP, 0);
 	return RESUME;
 }
 
-static enum exit_action own(struct vcpu *v)
+/* Exceptions that are intercepted for ring 3's debugger. */
+static enum exit_action exception(struct vcpu *v)
 {
+	uint64_t dr6;
+
 	if (hv->own(v))
 		return RESUME;
+	if (v->domu->debug && hv->domu_debug_exit(v, &dr6))
+		return leave(v, LUV_RUN_DEBUG, dr6, v->exit->rip, 0);
 	return leave(v, LUV_RUN_UNKNOWN, v->exit->kind, v->exit->reason,
 		     v->exit->info1);
+}
+
+static enum exit_action own(struct vcpu *v)
+{
+	if (hv->own(v)) {
+		proceed(v);
+		return RESUME;
+	}
+	return leave(v, LUV_RUN_UNKNOWN, v->exit->kind, v->exit->reason,
+		     v->exit->info1);
+}
+
+/* A guest's INVD may not drop what others have written. */
+static enum exit_action invd(struct vcpu *v)
+{
+	(void)v;
+	wbinvd();
+	return SKIP;
 }
 
 static enum exit_action unknown(struct vcpu *v)
@@ -322,7 +603,7 @@ static enum exit_action unknown(struct vcpu *v)
 
 const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_NONE] = unknown,
-	[EXIT_EXCEPTION] = unknown,
+	[EXIT_EXCEPTION] = exception,
 	[EXIT_NMI] = to_dom0,
 	[EXIT_NMI_WINDOW] = own,
 	[EXIT_INTR] = to_dom0,
@@ -330,7 +611,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_TRIPLE_FAULT] = shutdown,
 	[EXIT_INIT] = to_dom0,
 	[EXIT_SIPI] = unknown,
-	[EXIT_CPUID] = cpuid_exit,
+	[EXIT_CPUID] = domu_cpuid_exit,
 	[EXIT_HYPERCALL] = hypercall,
 	[EXIT_CR] = own,
 	[EXIT_DR] = unknown,
@@ -338,14 +619,14 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_RDMSR] = rdmsr_exit,
 	[EXIT_WRMSR] = wrmsr_exit,
 	[EXIT_XSETBV] = xsetbv_exit,
-	[EXIT_INVD] = unknown,
+	[EXIT_INVD] = invd,
 	[EXIT_VIRT_INSN] = undefined,
 	[EXIT_STAGE2] = stage2,
 	[EXIT_APIC_WRITE] = unknown,
 	[EXIT_HLT] = halt,
 	[EXIT_PAUSE] = unknown,
 	[EXIT_TASK_SWITCH] = unknown,
-	[EXIT_IRET] = unknown,
+	[EXIT_IRET] = own,
 	[EXIT_TIMER] = to_dom0,
 	[EXIT_OTHER] = unknown,
 };

@@ -141,7 +141,8 @@ _Static_assert(EXIT_KINDS == 27, "every kind has a handler above");
 
 void exit_inject_nmi(struct vcpu *v)
 {
-	hv->inject_nmi(v);
+	if (v->cpu->current == v) /* else it waits for v's next entry */
+		hv->inject_nmi(v);
 }
 
 _Noreturn void exit_loop(struct cpu *cpu)

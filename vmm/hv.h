@@ -19,6 +19,8 @@ struct guest_state {
 
 enum event_type { EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* both vendors' */
 
+#define WINDOW_ANY 16u
+
 struct hv_ops {
 	const char *name;
 	/*
@@ -83,10 +85,22 @@ struct hv_ops {
 	unsigned (*domu_ready)(struct vcpu *v);
 	/* Queue an external interrupt; exit when one can be taken. */
 	void (*domu_queue)(struct vcpu *v, uint32_t event);
-	void (*domu_window)(struct vcpu *v, bool on);
-	/* Architectural state; set: false if no processor can be so. */
+	/*
+	 * Exit when one of this priority class can be taken; 0: no exit,
+	 * WINDOW_ANY: one that CR8 does not hold off.
+	 */
+	void (*domu_window)(struct vcpu *v, unsigned class);
+	/* Architectural state; set: one that was checked. */
 	void (*domu_get)(struct vcpu *v, struct luv_vcpu *s);
-	bool (*domu_set)(struct vcpu *v, const struct luv_vcpu *s);
+	void (*domu_set)(struct vcpu *v, const struct luv_vcpu *s);
+	/* While it is the CPU's current vCPU: the state that a SIPI starts. */
+	void (*domu_reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
+	/* v->domu->tsc_offset has changed. */
+	void (*domu_tsc)(struct vcpu *v);
+	/* Bring the APIC's TPR up to what the guest did through CR8. */
+	void (*domu_sync)(struct vcpu *v);
+	/* Was it #DB or INT3? *dr6: ~0 for INT3. */
+	bool (*domu_debug_exit)(struct vcpu *v, uint64_t *dr6);
 	/* Leave virtualization mode on this CPU, for a reset. */
 	void (*disable)(void);
 };

@@ -120,34 +120,54 @@ static int64_t call_memmap(struct vcpu *v, const struct guest_state *g)
 }
 
 #define R(reg) v->gpr[reg]
-static int64_t call_vm_create(struct vcpu *v, const struct guest_state *g)
+/* CALL(name, arguments after the guest's state) */
+#define CALL(name, ...)                                                        \
+	static int64_t call_##name(struct vcpu *v,                             \
+				   const struct guest_state *g)                \
+	{                                                                      \
+		return domu_##name(g, __VA_ARGS__);                            \
+	}
+CALL(vm_create, R(RDI), R(RSI), R(RDX))
+CALL(vm_destroy, R(RDI))
+CALL(vm_stat, R(RDI), R(RSI), R(RDX))
+CALL(vm_slot, R(RDI), R(RSI))
+CALL(vm_grant, R(RDI), R(RSI), R(RDX), R(R10))
+CALL(vcpu_create, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_kick, R(RDI), R(RSI))
+CALL(vcpu_nmi, R(RDI), R(RSI))
+CALL(vcpu_get, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_set, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_cpuid, R(RDI), R(RSI), R(RDX), R(R10))
+CALL(vcpu_fpu_get, R(RDI), R(RSI), R(RDX), R(R10))
+CALL(vcpu_fpu_set, R(RDI), R(RSI), R(RDX), R(R10))
+CALL(vcpu_apic_get, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_apic_set, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_apic_read, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_apic_write, R(RDI), R(RSI), R(RDX), R(R10))
+#undef CALL
+
+static int64_t call_vm_reap(struct vcpu *v, const struct guest_state *g)
 {
-	return domu_vm_create(g, R(RDI), R(RSI));
+	(void)g;
+	return domu_vm_reap(R(RDI), R(RSI), R(RDX), R(R10));
 }
 
-static int64_t call_vm_destroy(struct vcpu *v, const struct guest_state *g)
+static int64_t call_vm_eoi_vectors(struct vcpu *v,
+				   const struct guest_state *g)
 {
-	return domu_vm_destroy(g, R(RDI));
+	const uint64_t bits[4] = { R(RSI), R(RDX), R(R10), R(R8) };
+
+	return domu_vm_eoi_vectors(g, R(RDI), bits);
 }
 
-static int64_t call_vm_slot(struct vcpu *v, const struct guest_state *g)
+static int64_t call_vm_msi(struct vcpu *v, const struct guest_state *g)
 {
-	return domu_vm_slot(g, R(RDI), R(RSI));
-}
+	uint64_t wake;
+	int64_t result = domu_vm_msi(g, R(RDI), R(RSI), R(RDX), &wake);
 
-static int64_t call_vcpu_create(struct vcpu *v, const struct guest_state *g)
-{
-	return domu_vcpu_create(g, R(RDI), R(RSI));
-}
-
-static int64_t call_vcpu_get(struct vcpu *v, const struct guest_state *g)
-{
-	return domu_vcpu_get(g, R(RDI), R(RSI), R(RDX));
-}
-
-static int64_t call_vcpu_set(struct vcpu *v, const struct guest_state *g)
-{
-	return domu_vcpu_set(g, R(RDI), R(RSI), R(RDX));
+	if (result >= 0)
+		R(RDX) = wake;
+	return result;
 }
 #undef R
 
@@ -156,22 +176,6 @@ static int64_t call_vcpu_run(struct vcpu *v, const struct guest_state *g)
 {
 	return domu_run(v, g);
 }
-
-/* In the ABI, not in this VMM yet. */
-#define call_vm_stat	    NULL
-#define call_vm_reap	    NULL
-#define call_vm_grant	    NULL
-#define call_vm_msi	    NULL
-#define call_vm_eoi_vectors NULL
-#define call_vcpu_kick	    NULL
-#define call_vcpu_nmi	    NULL
-#define call_vcpu_cpuid	    NULL
-#define call_vcpu_fpu_get   NULL
-#define call_vcpu_fpu_set   NULL
-#define call_vcpu_apic_get  NULL
-#define call_vcpu_apic_set  NULL
-#define call_vcpu_apic_read NULL
-#define call_vcpu_apic_write NULL
 
 static const call_fn calls[] = {
 #define X(nr, name) [nr] = call_##name,
@@ -202,8 +206,8 @@ enum exit_action hypercall_exit(struct vcpu *v)
 		result = -LUV_ENOSYS;
 	else
 		result = calls[nr](v, &g);
-	if (v->cpu->current != v)
-		return RESUME;
+	if (nr == LUV_CALL_vcpu_run && !result)
+		return RESUME; /* it has come back, or will */
 	v->gpr[RAX] = (uint64_t)result;
 	return SKIP;
 }

@@ -44,6 +44,7 @@ static enum err split(struct stage2 *s, uint64_t *entry, unsigned level)
 
 	if (!t)
 		return ERR_NOMEM;
+	s->tables++;
 	if (level == 1)
 		bits &= ~LARGE;
 	for (unsigned i = 0; i < ENTRIES; i++)
@@ -69,6 +70,7 @@ enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
 
 			if (!new)
 				return ERR_NOMEM;
+			s->tables++;
 			set(e, s->to_pa(new) | TABLE);
 		} else if (is_leaf(*e, (unsigned)l) &&
 			   split(s, e, (unsigned)l) != OK) {

@@ -24,6 +24,7 @@ struct stage2_format {
 
 struct stage2 {
 	uint64_t *root;
+	uint32_t tables; /* taken from alloc, the root not counted */
 	const struct stage2_format *format;
 	/* A zeroed page, or NULL; and its way from and to physical. */
 	void *(*alloc)(void);

@@ -88,7 +88,7 @@
 #define FEATURE_CONTROL_VMX	 BIT(2)
 
 /* SDM "Exception and Interrupt Reference" */
-enum vector { VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_UD = 6, VEC_DF = 8,
+enum vector { VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_UD = 6, VEC_DF = 8,
 	      VEC_GP = 13, VEC_PF = 14, VEC_MC = 18, VEC_SX = 30 };
 
 struct cpuid { uint32_t a, b, c, d; };

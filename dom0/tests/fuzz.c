@@ -141,10 +141,12 @@ static uint64_t number(struct fuzzer *f)
 	case 0:
 		return LUV_CALL(below(f, 0x10000));
 	case 1:
-		return LUV_CALL(below(f, 32));
+		return LUV_CALL(below(f, 48));
 	case 3:
 	case 4:
-		return LUV_CALL(LUV_CALL_vm_destroy + below(f, 6));
+		return LUV_CALL(LUV_CALL_vm_slot +
+				below(f, LUV_CALL_vcpu_apic_write -
+						 LUV_CALL_vm_slot + 1));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
 	default:
@@ -170,7 +172,7 @@ static struct input make_input(struct fuzzer *f)
 	    below(f, 8)) {
 		in.arg[0] = (uint64_t)vm;
 		if ((uint32_t)in.rax != LUV_CALL(LUV_CALL_vm_slot))
-			in.arg[1] = below(f, 4);
+			in.arg[1] = below(f, 5);
 		if (below(f, 2))
 			in.arg[2] = in_buffer(f);
 	}
@@ -218,21 +220,44 @@ static bool is_error(long result)
 	return false;
 }
 
-/* Is the result one that the ABI knows? Sets *out if it is a success. */
 /* The calls of virtual machines, or none. */
 static bool judge_vm(const struct input *in, long result, struct filled *out)
 {
 	unsigned nr = in->rax & 0xffff;
 
-	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_run)
+	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_apic_write)
 		return result == -LUV_ENOSYS;
 	if (result < 0)
 		return is_error(result);
-	if (nr == LUV_CALL_vcpu_get)
+	switch (nr) {
+	case LUV_CALL_vcpu_run:
+		return result != 0;
+	case LUV_CALL_vcpu_get:
 		*out = (struct filled){ in->arg[2], sizeof(struct luv_vcpu) };
-	return nr == LUV_CALL_vcpu_run ? result != 0 : result == 0;
+		return result == 0;
+	case LUV_CALL_vcpu_apic_get:
+		*out = (struct filled){ in->arg[2], 1024 };
+		return result == 0;
+	case LUV_CALL_vcpu_fpu_get:
+		*out = (struct filled){ in->arg[2],
+					min_u64(in->arg[3], result) };
+		return result >= 512;
+	case LUV_CALL_vm_stat:
+		*out = (struct filled){ in->arg[1],
+					min_u64(in->arg[2], result) };
+		return result == sizeof(struct luv_vm_stat);
+	case LUV_CALL_vm_msi:
+	case LUV_CALL_vcpu_kick:
+	case LUV_CALL_vcpu_nmi:
+		return result <= LUV_VCPUS;
+	case LUV_CALL_vcpu_apic_read:
+		return result <= 0xffffffff;
+	default:
+		return result == 0;
+	}
 }
 
+/* Is the result one that the ABI knows? Sets *out if it is a success. */
 static bool judge(const struct input *in, long result, struct filled *out)
 {
 	const uint64_t *a = in->arg;
@@ -431,7 +456,9 @@ static void make_vm(void)
 	require(vm > 0 && !luv_call(LUV_CALL_vm_slot, vm, (uintptr_t)&slot, 0,
 				    0, 0) &&
 		!luv_call(LUV_CALL_vcpu_create, vm, 0, 0, 0, 0) &&
-		!luv_call(LUV_CALL_vcpu_create, vm, 1, 0, 0, 0), "a VM");
+		!luv_call(LUV_CALL_vcpu_create, vm, 1, 0, 0, 0) &&
+		!luv_call(LUV_CALL_vcpu_create, vm, 2, LUV_VCPU_APIC, 0, 0) &&
+		!luv_call(LUV_CALL_vcpu_create, vm, 3, LUV_VCPU_APIC, 0, 0), "a VM");
 }
 
 int main(int argc, char **argv)

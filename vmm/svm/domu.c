@@ -23,6 +23,12 @@
 #define V_IGN_TPR	   BIT(20)
 #define V_INTR_MASKING	   BIT(24)
 #define DOMU_ASID	   2
+#define V_TPR		   0xfu
+#define ATTR_CODE16	   0x09b
+#define ATTR_DATA16	   0x093
+#define ATTR_LDT	   0x082
+#define ATTR_TSS	   0x08b
+#define SVM_EXIT_EXCP0	   0x40
 #define PAT_RESET	   0x0007040600070406ull
 #define MSRPM_SIZE	   (8 * KIB)
 #define IOPM_SIZE	   (12 * KIB)
@@ -81,12 +87,39 @@ void svm_domu_init(struct vcpu *v)
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
 	b->v_intr = V_INTR_MASKING;
+	svm_domu_reset(v, 0xf000, 0xfff0);
+}
+
+/* SDM "Processor State After Reset": the same as AMD's. */
+void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+{
+	const struct vmcb_seg data = { 0, ATTR_DATA16, 0xffff, 0 };
+	struct vmcb *b = vmcb_of(v);
+
+	memset(v->gpr, 0, sizeof(v->gpr));
+	v->nmi_pending = v->nmi_window = v->nmi_blocked = v->nmi_step = false;
+	v->gpr[RDX] = cpuid(1, 0).a;
+	b->rax = b->rsp = 0;
+	b->es = b->ss = b->ds = b->fs = b->gs = data;
+	b->cs = (struct vmcb_seg){ cs, ATTR_CODE16, 0xffff,
+				   (uint64_t)cs << 4 };
+	b->gdtr = b->idtr = (struct vmcb_seg){ 0, 0, 0xffff, 0 };
+	b->ldtr = (struct vmcb_seg){ 0, ATTR_LDT, 0xffff, 0 };
+	b->tr = (struct vmcb_seg){ 0, ATTR_TSS, 0xffff, 0 };
 	b->efer = EFER_SVME;
 	b->cr0 = CR0_ET;
+	b->cr2 = b->cr3 = b->cr4 = 0;
 	b->dr6 = 0xffff0ff0;
 	b->dr7 = 0x400;
 	b->rflags = RFLAGS_R1;
+	b->rip = ip;
+	b->cpl = 0;
 	b->g_pat = PAT_RESET;
+	b->eventinj = 0;
+	b->interrupt_shadow = 0;
+	v->domu->last_cpu = ~0u; /* flush */
+	if (v->cpu->current == v) /* FS, GS, TR, LDTR are in the CPU */
+		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
 static bool has_tsc_aux(void)
@@ -131,18 +164,47 @@ void svm_domu_queue(struct vcpu *v, uint32_t event)
 	vmcb_of(v)->eventinj = EVENT_V | (event & EVENT_VECTOR);
 }
 
-/* A virtual interrupt that is intercepted before it is delivered. */
-void svm_domu_window(struct vcpu *v, bool on)
+/*
+ * A virtual interrupt that is intercepted before it is delivered, when V_TPR
+ * lets its priority through. V_TPR is the guest's CR8.
+ */
+void svm_domu_window(struct vcpu *v, unsigned class)
 {
 	struct vmcb *b = vmcb_of(v);
+	uint64_t irq = 0;
 
-	v->domu->window = on;
-	b->v_intr = V_INTR_MASKING |
-		    (on ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0);
-	if (on)
+	if (class == WINDOW_ANY)
+		irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+	else if (class)
+		irq = V_IRQ | (uint64_t)class << 16;
+	b->v_intr = V_INTR_MASKING | irq |
+		    (v->domu->apic.reg[VLAPIC_TPR] >> 4 & V_TPR);
+	if (irq)
 		b->intercept_misc1 |= INTERCEPT_VINTR;
 	else
 		b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+}
+
+void svm_domu_sync(struct vcpu *v)
+{
+	uint32_t *tpr = &v->domu->apic.reg[VLAPIC_TPR];
+	uint32_t cr8 = (uint32_t)(vmcb_of(v)->v_intr & V_TPR);
+
+	if (*tpr >> 4 != cr8)
+		*tpr = cr8 << 4;
+}
+
+void svm_domu_tsc(struct vcpu *v)
+{
+	vmcb_of(v)->tsc_offset = v->domu->tsc_offset;
+}
+
+bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
+{
+	unsigned vector = v->exit->reason - SVM_EXIT_EXCP0;
+
+	*dr6 = vector == VEC_DB ? vmcb_of(v)->dr6 : ~0ull;
+	return vector == VEC_DB || vector == VEC_BP;
 }
 
 static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
@@ -185,6 +247,10 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->pat = b->g_pat;
 	memcpy(s->dr, v->domu->dr, sizeof(s->dr));
 	s->tsc_aux = v->domu->msr[5];
+	s->nmi |= v->nmi_blocked ? LUV_NMI_BLOCKED : 0;
+	s->cr8 = b->v_intr & V_TPR;
+	if (v->domu->debug & LUV_DEBUG_STEP)
+		s->rflags &= ~RFLAGS_TF;
 	s->gdt_base = b->gdtr.base;
 	s->gdt_limit = b->gdtr.limit;
 	s->idt_base = b->idtr.base;
@@ -194,16 +260,23 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->event_error = (uint32_t)(b->eventinj >> 32);
 }
 
-bool svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+static void set_debug(struct vmcb *b, const struct luv_vcpu *s)
+{
+	const uint32_t both = BIT(VEC_DB) | BIT(VEC_BP);
+
+	b->intercept_exceptions &= ~both;
+	if (s->debug & LUV_DEBUG_ON)
+		b->intercept_exceptions |= both;
+	if (s->debug & LUV_DEBUG_STEP)
+		b->rflags |= RFLAGS_TF;
+	if (s->debug & LUV_DEBUG_HW)
+		b->dr7 = s->debug_dr7;
+}
+
+void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 {
 	struct vmcb *b = vmcb_of(v);
 
-	if ((s->cr0 >> 32) || ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE)) ||
-	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)) ||
-	    (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
-	    (s->cr4 & (CR4_VMXE | CR4_SMXE)) || (s->dr6 >> 32) ||
-	    (s->dr7 >> 32))
-		return false;
 	memcpy(v->gpr, s->gpr, sizeof(s->gpr));
 	b->rax = s->gpr[RAX];
 	b->rsp = s->gpr[RSP];
@@ -229,6 +302,9 @@ bool svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	b->interrupt_shadow = s->shadow & 1;
 	b->eventinj = s->event & EVENT_V ?
 			      s->event | (uint64_t)s->event_error << 32 : 0;
+	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
+	b->tsc_offset = s->tsc_offset;
+	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) | s->cr8;
+	set_debug(b, s);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
-	return true;
 }

@@ -8,7 +8,8 @@
  * next. The VMM keeps nothing in registers or on the stack across a guest, so
  * only guest registers are moved; RAX and RSP are in the VMCB. GIF is clear
  * from before poll is read until the guest runs: an NMI waits for VMRUN
- * and then exits. FS, GS, TR, LDTR and the MSRs of VMLOAD are the guest's all
+ * and then exits; so do interrupts, under V_INTR_MASKING, which takes the
+ * host's RFLAGS.IF. While IF is set here GIF is not, or a guest runs. FS, GS, TR, LDTR and the MSRs of VMLOAD are the guest's all
  * the time; the VMM uses none of them.
  *
  *	stack:	[rsp] v, 16-byte aligned
@@ -31,6 +32,7 @@ svm_next:
 	mov VCPU_CPU(%rax), %rcx
 	cmpl $0, CPU_POLL(%rcx)
 	jne svm_serve
+	sti			/* where a domU masks them, this lets them exit */
 	mov VCPU_HW(%rax), %rcx
 	mov VCPU_GPR(0)(%rax), %rdx
 	mov %rdx, VMCB_RAX(%rcx)
@@ -50,6 +52,7 @@ svm_next:
 	mov VCPU_GPR(15)(%rax), %r15
 	mov VCPU_HW_PA(%rax), %rax
 	vmrun
+	cli
 	mov (%rsp), %rax
 	mov %rcx, VCPU_GPR(1)(%rax)
 	mov %rdx, VCPU_GPR(2)(%rax)

@@ -270,6 +270,10 @@ static void svm_inject_nmi(struct vcpu *v)
 	if (v->nmi_blocked)
 		return;
 	v->nmi_pending = false;
+	if ((b->eventinj & EVENT_V) && v->vm) {
+		v->nmi_pending = true; /* with the next exit */
+		return;
+	}
 	if (b->eventinj & EVENT_V) {
 		lapic_send(v->cpu->apic_id, ICR_NMI, 0);
 		return;
@@ -466,5 +470,9 @@ const struct hv_ops svm_ops = {
 	.domu_window = svm_domu_window,
 	.domu_get = svm_domu_get,
 	.domu_set = svm_domu_set,
+	.domu_reset = svm_domu_reset,
+	.domu_tsc = svm_domu_tsc,
+	.domu_sync = svm_domu_sync,
+	.domu_debug_exit = svm_domu_debug_exit,
 	.disable = svm_disable,
 };

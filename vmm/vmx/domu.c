@@ -14,7 +14,10 @@
 
 #define PIN_INTR_EXITING  BIT(0)
 #define PROC_INTR_WINDOW  BIT(2)
+#define PROC_TSC_OFFSETTING BIT(3)
 #define PROC_HLT_EXITING  BIT(7)
+#define PROC_CR8_LOAD	  BIT(19)
+#define PROC_CR8_STORE	  BIT(20)
 #define PROC_MWAIT_EXITING BIT(10)
 #define PROC_IO_EXITING	  BIT(24)
 #define PROC_MONITOR_EXITING BIT(29)
@@ -80,7 +83,8 @@ void vmx_domu_init(struct vcpu *v)
 	vmwrite(VMCS_PINBASED_CTLS, pin | PIN_INTR_EXITING);
 	vmwrite(VMCS_PROCBASED_CTLS,
 		(proc & ~PROC_IO_BITMAPS) | PROC_IO_EXITING | PROC_HLT_EXITING |
-			PROC_MWAIT_EXITING | PROC_MONITOR_EXITING);
+			PROC_MWAIT_EXITING | PROC_MONITOR_EXITING |
+			PROC_TSC_OFFSETTING | PROC_CR8_LOAD | PROC_CR8_STORE);
 	vmwrite(VMCS_MSR_BITMAPS, ptr_hpa(msr_bitmap).v);
 	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
@@ -168,13 +172,46 @@ void vmx_domu_queue(struct vcpu *v, uint32_t event)
 		INTR_INFO_VALID | (event & 0xff));
 }
 
-void vmx_domu_window(struct vcpu *v, bool on)
+/* What only CR8 holds off waits for a CR8 write, which exits. */
+void vmx_domu_window(struct vcpu *v, unsigned class)
 {
-	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
+	bool on = class == WINDOW_ANY;
+	uint64_t c;
 
+	if (v->domu->window == on)
+		return;
+	c = vmread(VMCS_PROCBASED_CTLS);
 	v->domu->window = on;
 	vmwrite(VMCS_PROCBASED_CTLS,
 		on ? c | PROC_INTR_WINDOW : c & ~PROC_INTR_WINDOW);
+}
+
+void vmx_domu_sync(struct vcpu *v)
+{
+	(void)v; /* CR8 exits: the APIC's TPR is what it is */
+}
+
+void vmx_domu_tsc(struct vcpu *v)
+{
+	vmwrite(VMCS_TSC_OFFSET, v->domu->tsc_offset);
+}
+
+void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+{
+	vmx_guest_reset(v, cs, ip);
+	vmwrite(VMCS_ENTRY_CTLS, vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E);
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
+	flush(v);
+}
+
+/* Without the fields that a #DB has saved in DR6 already: SDM "VM Exits". */
+bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
+{
+	unsigned vector = v->exit->info2 & 0xff;
+
+	*dr6 = vector == VEC_DB ? (v->exit->info1 & 0x600f) | 0xffff0ff0 :
+				  ~0ull;
+	return vector == VEC_DB || vector == VEC_BP;
 }
 
 /* Segments in the VMCS's order: ES CS SS DS FS GS LDTR TR. */
@@ -233,7 +270,12 @@ void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	memcpy(s->dr, v->domu->dr, sizeof(s->dr));
 	s->dr6 = v->domu->dr6;
 	memcpy(&s->star, v->domu->msr, sizeof(v->domu->msr));
-	s->shadow = vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3 ? 1 : 0;
+	s->shadow = vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3;
+	s->nmi |= vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI ?
+			  LUV_NMI_BLOCKED : 0;
+	s->cr8 = v->domu->apic.reg[VLAPIC_TPR] >> 4;
+	if (v->domu->debug & LUV_DEBUG_STEP)
+		s->rflags &= ~RFLAGS_TF;
 	s->event = (uint32_t)vmread(VMCS_ENTRY_INTERRUPTION_INFO);
 	s->event_error = (uint32_t)vmread(VMCS_ENTRY_EXCEPTION_ERROR_CODE);
 	release(v, &this_cpu()->dom0);
@@ -241,18 +283,23 @@ void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 _Static_assert(offsetof(struct luv_vcpu, tsc_aux) ==
 	       offsetof(struct luv_vcpu, star) + 5 * 8, "order of DOMU_MSRS");
 
-bool vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+static void set_debug(const struct luv_vcpu *s)
+{
+	vmwrite(VMCS_EXCEPTION_BITMAP,
+		s->debug & LUV_DEBUG_ON ? BIT(VEC_DB) | BIT(VEC_BP) : 0);
+	if (s->debug & LUV_DEBUG_STEP)
+		vmwrite(VMCS_GUEST_RFLAGS,
+			vmread(VMCS_GUEST_RFLAGS) | RFLAGS_TF);
+	if (s->debug & LUV_DEBUG_HW)
+		vmwrite(VMCS_GUEST_DR7, s->debug_dr7);
+}
+
+void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 {
 	const struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
 					     &s->fs, &s->gs, &s->ldtr,
 					     &s->tr };
 
-	if ((s->cr0 >> 32) || ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE)) ||
-	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)) ||
-	    (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
-	    (s->cr4 & (CR4_VMXE | CR4_SMXE)) || (s->dr6 >> 32) ||
-	    (s->dr7 >> 32))
-		return false;
 	current(v);
 	memcpy(v->gpr, s->gpr, sizeof(s->gpr));
 	vmwrite(VMCS_GUEST_RSP, s->gpr[RSP]);
@@ -274,11 +321,16 @@ bool vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	memcpy(v->domu->dr, s->dr, sizeof(s->dr));
 	v->domu->dr6 = s->dr6;
 	memcpy(v->domu->msr, &s->star, sizeof(v->domu->msr));
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, s->shadow ? BLOCKING_STI : 0);
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
+			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));
+	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
+	v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)s->cr8 << 4 |
+		(v->domu->apic.reg[VLAPIC_TPR] & 0xf);
+	set_debug(s);
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		s->event & INTR_INFO_VALID ? s->event : 0);
 	vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, s->event_error);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 	release(v, &this_cpu()->dom0);
-	return true;
 }

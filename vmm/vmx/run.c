@@ -261,6 +261,22 @@ static bool write_cr0_exit(const struct vcpu *v, uint64_t value)
 	return true;
 }
 
+/* A domU's, in 64-bit mode: CR8 is bits 7:4 of its APIC's TPR. */
+static void cr8_exit(struct vcpu *v, uint64_t q, uint64_t value)
+{
+	if (QUAL_CR_TYPE(q) == 0 && value > 15) {
+		vmx_inject(v, VEC_GP, 0);
+		return;
+	}
+	if (QUAL_CR_TYPE(q) == 0)
+		v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)value << 4;
+	else
+		v->gpr[QUAL_CR_REG(q)] = v->domu->apic.reg[VLAPIC_TPR] >> 4;
+	if (QUAL_CR_TYPE(q) == 1 && QUAL_CR_REG(q) == RSP)
+		vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
+	vmx_advance(v);
+}
+
 /*
  * Only writes of the masked bits exit: CR0.NE, which VMX wants set, and
  * CR4.VMXE and SMXE, which this CPU does not have as far as dom0 can see.
@@ -271,6 +287,10 @@ static void cr_exit(struct vcpu *v)
 
 	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
 	value = v->gpr[QUAL_CR_REG(q)];
+	if (QUAL_CR_NUMBER(q) == 8) {
+		cr8_exit(v, q, value);
+		return;
+	}
 	if (!(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
 		value = (uint32_t)value;
 	if (QUAL_CR_NUMBER(q) == 0 && QUAL_CR_TYPE(q) == 0 &&

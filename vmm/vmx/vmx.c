@@ -356,5 +356,9 @@ const struct hv_ops vmx_ops = {
 	.domu_window = vmx_domu_window,
 	.domu_get = vmx_domu_get,
 	.domu_set = vmx_domu_set,
+	.domu_reset = vmx_domu_reset,
+	.domu_tsc = vmx_domu_tsc,
+	.domu_sync = vmx_domu_sync,
+	.domu_debug_exit = vmx_domu_debug_exit,
 	.disable = vmx_disable,
 };

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * domu_apic.c - interrupt messages between a domU's local APICs, and what
+ * their registers do to others.
+ *
+ * No wake-up is lost. A sender first makes its request visible (IRR, nmis,
+ * init, kicked), then looks at `blocked` and `running`; a vCPU first sets
+ * `blocked` or `running`, then looks for requests. All are sequentially
+ * consistent, so that at least one of the two sees the other.
+ */
+#include "domu.h"
+#include "smp.h"
+
+#define ICR_VECTOR(i)	 ((i) & 0xff)
+#define ICR_MODE(i)	 ((i) >> 8 & 7)
+#define ICR_LOGICAL	 BIT(11)
+#define ICR_ASSERT	 BIT(14)
+#define ICR_LEVEL	 BIT(15)
+#define ICR_SHORTHAND(i) ((i) >> 18 & 3)
+#define ICR_DEST(i)	 ((uint32_t)((i) >> 32))
+#define MODE_FIXED	 0
+#define MODE_LOWEST	 1
+#define MODE_NMI	 4
+#define MODE_INIT	 5
+#define MODE_SIPI	 6
+#define TO_SELF		 1
+#define TO_OTHERS	 3
+#define MSI_DEST(a)	 ((a) >> 12 & 0xff)
+#define MSI_HINT	 BIT(3)
+#define MSI_LOGICAL	 BIT(2)
+#define MSI_BASE	 0xfee00000u
+#define MSR_TSC		 0x10
+#define MSR_TSC_ADJUST	 0x3b
+#define MSR_TSC_DEADLINE 0x6e0
+#define X2APIC_FIRST	 0x800
+#define X2APIC_LAST	 0x8ff
+
+void domu_notify(struct domu *u, uint64_t *wake)
+{
+	struct cpu *cpu;
+
+	if (atomic_exchange(&u->blocked, 0)) {
+		*wake |= BIT(u->id);
+		return;
+	}
+	if (!atomic_load(&u->running))
+		return;
+	cpu = u->v.cpu;
+	if (cpu != this_cpu())
+		smp_request(cpu, 0);
+}
+
+/* 1: taken, 0: coalesced with a request that waits. */
+static int deliver(struct domu *u, uint64_t icr, uint64_t *wake)
+{
+	bool new = true;
+
+	switch (ICR_MODE(icr)) {
+	case MODE_FIXED:
+	case MODE_LOWEST:
+		new = vlapic_request(&u->apic, ICR_VECTOR(icr),
+				     icr & ICR_LEVEL);
+		break;
+	case MODE_NMI:
+		new = !atomic_exchange(&u->nmis, 1);
+		break;
+	case MODE_INIT:
+		if ((icr & ICR_LEVEL) && !(icr & ICR_ASSERT))
+			return 1; /* the de-assert of old */
+		atomic_store(&u->init, DOMU_INIT);
+		break;
+	case MODE_SIPI: /* one that nobody waits for is dropped when seen */
+		atomic_fetch_or(&u->init, DOMU_SIPI | ICR_VECTOR(icr));
+		break;
+	default: /* SMI, ExtINT: there is nobody to take them */
+		return 1;
+	}
+	if (new)
+		domu_notify(u, wake);
+	return new;
+}
+
+static bool addressed(const struct domu *u, const struct domu *from,
+		      uint64_t icr)
+{
+	switch (ICR_SHORTHAND(icr)) {
+	case TO_SELF:
+		return u == from;
+	case TO_OTHERS:
+		return u != from;
+	case 0:
+		return vlapic_matches(&u->apic, ICR_DEST(icr),
+				      icr & ICR_LOGICAL);
+	default:
+		return true;
+	}
+}
+
+int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
+	      uint64_t *wake)
+{
+	int taken = -1;
+
+	for (unsigned i = 0; i < LUV_VCPUS; i++) {
+		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
+		int n;
+
+		if (!u || !u->has_apic || !addressed(u, from, icr))
+			continue;
+		n = deliver(u, icr, wake);
+		taken = taken < 0 ? n : taken + n;
+		if (ICR_MODE(icr) == MODE_LOWEST)
+			break; /* of equals, the first */
+	}
+	return taken;
+}
+
+int64_t domu_vm_msi(const struct guest_state *g, uint64_t handle,
+		    uint64_t address, uint64_t data, uint64_t *wake)
+{
+	uint64_t icr = data & 0xc7ff, dest = MSI_DEST(address);
+	int64_t why;
+	struct vm *vm;
+
+	*wake = 0;
+	if ((address & 0xfff00000) != MSI_BASE)
+		return -LUV_EINVAL;
+	vm = domu_find(g, handle, &why);
+	if (!vm)
+		return why;
+	dest |= address >> 32 & 0xffffff00; /* as KVM's x2APIC format */
+	icr |= (dest == 0xff ? ~0ull : dest) << 32;
+	if (address & MSI_LOGICAL)
+		icr |= ICR_LOGICAL;
+	if ((address & MSI_HINT) && (address & MSI_LOGICAL) &&
+	    ICR_MODE(icr) == MODE_FIXED)
+		icr |= MODE_LOWEST << 8;
+	why = domu_send(vm, NULL, icr | ICR_ASSERT, wake);
+	domu_put(vm);
+	return why < 0 ? -LUV_ENOENT : why;
+}
+
+static int64_t request(const struct guest_state *g, uint64_t handle,
+		       uint64_t id, bool nmi)
+{
+	uint64_t wake = 0;
+	int64_t why;
+	struct vm *vm = domu_find(g, handle, &why);
+	struct domu *u;
+
+	if (!vm)
+		return why;
+	u = id < LUV_VCPUS && vm->vcpu[id] ? vm->vcpu[id]->domu : NULL;
+	if (u) {
+		atomic_store(nmi ? &u->nmis : &u->kicked, 1);
+		domu_notify(u, &wake);
+	}
+	domu_put(vm);
+	return u ? wake != 0 : -LUV_ENOENT;
+}
+
+int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id)
+{
+	return request(g, vm, id, false);
+}
+
+int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id)
+{
+	return request(g, vm, id, true);
+}
+
+/* --- registers ------------------------------------------------------------ */
+
+bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value)
+{
+	struct domu *u = v->domu;
+	struct vlapic_effect e;
+
+	if (!vlapic_write(&u->apic, reg, value, rdtsc(), &e))
+		return false;
+	if (e.ipi)
+		domu_send(v->vm, u, e.icr, &u->wake);
+	if (e.eoi && (v->vm->told_eoi[e.eoi / 64] & BIT(e.eoi % 64)))
+		u->eoi = e.eoi;
+	return true;
+}
+
+bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
+{
+	struct domu *u = v->domu;
+
+	*ok = true;
+	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
+		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
+		      vlapic_read(&u->apic, msr - X2APIC_FIRST, rdtsc(), value);
+		return u->has_apic;
+	}
+	if (msr == MSR_TSC)
+		*value = rdtsc() + u->tsc_offset;
+	else if (msr == MSR_TSC_ADJUST)
+		*value = u->tsc_adjust;
+	else if (msr == MSR_TSC_DEADLINE && u->has_apic)
+		*value = u->apic.tsc_deadline;
+	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
+		*value = u->apic.base;
+	else
+		return false;
+	return true;
+}
+
+static void move_tsc(struct vcpu *v, uint64_t delta)
+{
+	v->domu->tsc_offset += delta;
+	v->domu->tsc_adjust += delta;
+	hv->domu_tsc(v);
+}
+
+bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
+{
+	struct domu *u = v->domu;
+
+	*ok = true;
+	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
+		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
+		      domu_apic_write(v, msr - X2APIC_FIRST, value);
+		return u->has_apic;
+	}
+	if (msr == MSR_TSC)
+		move_tsc(v, value - rdtsc() - u->tsc_offset);
+	else if (msr == MSR_TSC_ADJUST)
+		move_tsc(v, value - u->tsc_adjust);
+	else if (msr == MSR_TSC_DEADLINE && u->has_apic)
+		vlapic_set_tsc_deadline(&u->apic, value, u->tsc_offset);
+	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
+		*ok = vlapic_set_base(&u->apic, value);
+	else
+		return false;
+	return true;
+}
