@@ -16,7 +16,6 @@
 #define BUFFER_TRIES 8
 
 struct hyper_token hyper_token;
-bool hyper_old;
 static bool is_vmx;
 
 /* --- calls ------------------------------------------------------------------ */
@@ -156,7 +155,6 @@ static int open_once(void)
 	if (luv_identify(&info) < 0)
 		return -ENODEV;
 	is_vmx = info.isa == LUV_ISA_VMX;
-	hyper_old = hyper_simple(LUV_CALL_vm_stat, 0, 0, 0, 0) == -LUV_ENOSYS;
 	return read_token();
 }
 

@@ -26,9 +26,6 @@ extern struct hyper_token {
 	uint64_t low, high;
 } hyper_token;
 
-/* A VMM without what came after vcpu_run: no LUV_RUN_NO_ENTRY, for one. */
-extern bool hyper_old;
-
 /*
  * hyper_call - any call; its outputs in *r, r->rax too.
  * Returns (long)r->rax.

@@ -173,6 +173,14 @@ static long slot_create(struct memory *m, unsigned id, struct slot *s)
 	return 0;
 }
 
+/* The VMM answers with the number of pieces. */
+static long grant(const struct memory *m, unsigned id, uint64_t piece)
+{
+	long n = hyper_simple(LUV_CALL_vm_grant, m->vm, id, piece, 1);
+
+	return n < 0 ? n : 0;
+}
+
 /* Same memory, same pins: at most the address and the logging change. */
 static long slot_move(struct memory *m, unsigned id, const struct slot *to)
 {
@@ -191,7 +199,7 @@ static long slot_move(struct memory *m, unsigned id, const struct slot *to)
 	*s = moved;
 	for (uint64_t i = 0; s->lazy && !e && i < memory_pieces(s); i++)
 		if (s->pin[i])
-			e = hyper_simple(LUV_CALL_vm_grant, m->vm, id, i, 1);
+			e = grant(m, id, i);
 	return e;
 }
 
@@ -259,7 +267,7 @@ static long fault_locked(struct memory *m, unsigned id, uint64_t hva)
 	e = piece_pin(s, i);
 	if (e)
 		return e;
-	return hyper_simple(LUV_CALL_vm_grant, m->vm, id, i, 1);
+	return grant(m, id, i);
 }
 
 long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write)

@@ -81,8 +81,6 @@ void vcpu_settle(struct vcpu *v)
 {
 	struct hyper_regs r;
 
-	if (hyper_old)
-		return;
 	do {
 		r = run_regs(v);
 		hyper_call(LUV_CALL_vcpu_run, &r,
