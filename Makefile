@@ -54,11 +54,11 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(wildcard dom0/tests/*.c)) \
+DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out dom0/tests/kvm.c,$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
-dom0: dom0-bin $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
+dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
 dom0-bin: $(DOM0_BIN)
 
 $(B)/dom0/obj/%.o: dom0/%.c
@@ -72,9 +72,35 @@ $(B)/dom0/obj/%.o: dom0/tests/%.c
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 	$(CC) -static-pie -pthread -o $@ $^ -ljansson
 
-$(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(CACHE)/kernel-%/version
+# --- dom0: the KVM API, for programs that are dynamic -------------------------
+
+# Everything in dom0/kvm but tests; one symbol table for a lot of programs:
+# only what replaces libc's functions is visible.
+KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
+KVM_C	:= $(filter-out $(if $(wildcard dom0/kvm/emul.c),dom0/kvm/emulate_none.c,dom0/kvm/emulate.c dom0/kvm/emul_%.c),$(KVM_C))
+KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
+KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm
+
+kvm: $(KVM_BIN)
+
+$(B)/dom0/pic/%.o: dom0/%.c
 	@mkdir -p $(@D)
-	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN)
+	$(CC) $(KVM_CFLAGS) -c $< -o $@
+
+$(B)/dom0/libluvkvm.so: $(KVM_OBJ)
+	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl
+
+# A program that the library can be loaded into: dynamic.
+$(B)/dom0/kvm: $(B)/dom0/obj/kvm.o
+	$(CC) -o $@ $<
+
+$(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
+	$(CC) -static -pthread -o $@ $^
+
+$(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(CACHE)/kernel-%/version
+	@mkdir -p $(@D)
+	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
 $(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init $(KVM_BIN) \
 		$(CACHE)/kernel-cloud/version
@@ -147,9 +173,9 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps dom0 dom0-bin guests lint nested-test run test unit
+.PHONY: all clean deps dom0 dom0-bin guests kvm lint nested-test run test unit
 .DELETE_ON_ERROR:
--include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d)
+-include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 

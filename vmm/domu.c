@@ -83,8 +83,8 @@ struct vm *domu_find(const struct guest_state *g, uint64_t handle,
 	if (!vm)
 		return NULL;
 	if (vm->handle == handle) {
-		*why = -LUV_EPERM;
-		if (vm->owner == owner_of(g))
+		*why = vm->owner == owner_of(g) ? 0 : -LUV_EPERM;
+		if (!*why)
 			return vm;
 	}
 	domu_put(vm);

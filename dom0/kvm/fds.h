@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fds.h - the file descriptors that stand for KVM's objects. Each is a memfd,
+ * so that fstat, fcntl and mmap of it are the kernel's business; what it
+ * means is in a table by number here. Owns that table and the reference
+ * counts: an object lives as long as a descriptor, or somebody in the middle
+ * of a call on one, holds it.
+ *
+ * A descriptor sent to another process, or kept over exec, is there a memfd
+ * and nothing else.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum object_kind { OBJ_SYSTEM = 1, OBJ_VM = 2, OBJ_VCPU = 4 };
+
+struct object {
+	_Atomic unsigned kind; /* enum object_kind; 0: free */
+	_Atomic unsigned refs;
+	void *self;			/* the struct of that kind */
+	void (*release)(void *self);	/* at the last reference; or NULL */
+};
+
+/*
+ * fds_new - an object and a descriptor for it, O_CLOEXEC.
+ *   len    bytes of the memfd
+ * Returns the descriptor, *object with one reference, the descriptor's; or
+ * -errno.
+ */
+int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
+	    void (*release)(void *self), struct object **object);
+
+/* The object of a descriptor, with a reference more; NULL: not one of ours. */
+struct object *fds_get(int fd);
+
+/* Another reference, for who has one already. */
+void fds_hold(struct object *o);
+void fds_put(struct object *o);
+
+/* Is this number one of ours now? Never a lock, for paths of every program. */
+bool fds_is(int fd);
+
+/*
+ * What the libc calls did: `fd` is about to be closed; `to` is now what
+ * `from` is. fds_close_range: as the system call, all about to be closed.
+ */
+void fds_closing(int fd);
+void fds_closing_range(unsigned first, unsigned last);
+void fds_duped(int from, int to);
+
+/* This process is a fork's child: it shall not end its parent's objects. */
+void fds_forked(void);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ioctl.c - see ioctl.h. */
+#include "ioctl.h"
+#include "fpu.h"
+#include "msr.h"
+#include "say.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <luvalley/luvalley.h>
+
+const struct ioctl_row ioctl_rows[] = {
+#define FN(object, request, fn)                                                \
+	{ OBJ_##object, (uint32_t)(request), #request, fn, 0, NULL },
+#define NOT(object, request, error, why)                                       \
+	{ OBJ_##object, (uint32_t)(request), #request, NULL, error, why },
+#include "ioctls.def"
+#undef FN
+#undef NOT
+};
+const unsigned ioctl_row_count = sizeof(ioctl_rows) / sizeof(ioctl_rows[0]);
+
+const struct ioctl_row *ioctl_find(unsigned kind, uint32_t request)
+{
+	for (unsigned i = 0; i < ioctl_row_count; i++)
+		if (ioctl_rows[i].request == request && ioctl_rows[i].on == kind)
+			return &ioctl_rows[i];
+	return NULL;
+}
+
+static long refuse(unsigned kind, uint32_t request,
+		   const struct ioctl_row *row)
+{
+	if (!row) {
+		debug(1, "no ioctl %#x on an object of kind %u", request, kind);
+		return -ENOTTY;
+	}
+	debug(1, "%s is not supported: %s", row->name, row->why);
+	return -row->error;
+}
+
+long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
+{
+	const struct ioctl_row *row;
+	long result;
+
+	if (request == (uint32_t)KVM_RUN && o->kind == OBJ_VCPU)
+		return vcpu_ioctl_run(o->self, arg);
+	row = ioctl_find(o->kind, request);
+	if (!row || !row->fn)
+		return refuse(o->kind, request, row);
+	result = row->fn(o->self, arg);
+	debug(2, "%s(%#lx) = %ld", row->name, arg, result);
+	return result;
+}
+
+/* --- capabilities ------------------------------------------------------------- */
+
+static bool promise_kept(unsigned kind, uint32_t request)
+{
+	const struct ioctl_row *row;
+
+	if (!kind)
+		return true;
+	row = ioctl_find(kind, request);
+	return row && row->fn;
+}
+
+long cap_value(unsigned long cap)
+{
+	enum { OBJ_0 = 0 };
+	long value = 0;
+
+#define CAP(name, answer, object, request)                                     \
+	if (cap == (name)) {                                                   \
+		if (!promise_kept(OBJ_##object, (uint32_t)(request)))          \
+			return 0;                                              \
+		value = (answer);                                              \
+	}
+#include "caps.def"
+#undef CAP
+	return value;
+}

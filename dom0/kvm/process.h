@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * process.h - which process a VM belongs to: the tag of vm_create.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* PID | start time << 32; 0: there is no such process. */
+uint64_t process_tag(pid_t pid);
+
+/* Is the process of this tag still there, not as a zombie? */
+bool process_lives(uint64_t tag);
+
+/* The start time in the text of /proc/PID/stat, and its state. For tests. */
+bool process_parse(const char *stat, uint32_t *start, char *state);

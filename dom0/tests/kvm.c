@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kvm.c - a small client of the KVM API, as any other: no header of ours but
+ * the tests'. To be run by luvkvm. A real-mode guest of a few instructions
+ * does what comes back to the client, and the client does to it what QEMU
+ * does: registers, interrupts, signals, slots.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RAM	  (4ul << 20)
+#define LOAD	  0x1000u
+#define HANDLER	  0x3000u
+#define VECTOR	  0x20u
+#define MMIO_BASE 0xd0000000u
+
+static int kvm, vm, cpu;
+static uint8_t *ram;
+static struct kvm_run *run;
+static unsigned checks, failures;
+
+__attribute__((format(printf, 2, 3))) static bool expect(bool ok,
+							 const char *format, ...)
+{
+	va_list args;
+
+	checks++;
+	if (ok)
+		return true;
+	failures++;
+	printf("FAIL: ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf(" (errno %d)\n", errno);
+	fflush(stdout);
+	return false;
+}
+
+static void require(bool ok, const char *what)
+{
+	if (expect(ok, "%s", what))
+		return;
+	exit(1);
+}
+
+/* --- the machine ------------------------------------------------------------ */
+
+static void slot(uint32_t nr, uint32_t flags, uint64_t gpa, uint64_t len,
+		 void *at)
+{
+	struct kvm_userspace_memory_region r = { nr, flags, gpa, len,
+						 (uintptr_t)at };
+
+	expect(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r) == 0,
+	       "slot %u, %#lx bytes", nr, (unsigned long)len);
+}
+
+static void machine(void)
+{
+	int size;
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	require(kvm >= 0, "open /dev/kvm");
+	require(ioctl(kvm, KVM_GET_API_VERSION, 0) == 12, "API version 12");
+	expect(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) == 1,
+	       "KVM_CAP_USER_MEMORY");
+	expect(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) == 1,
+	       "KVM_CAP_IMMEDIATE_EXIT");
+	expect(ioctl(kvm, KVM_CHECK_EXTENSION, 9999) == 0, "a capability");
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	require(vm >= 0, "KVM_CREATE_VM");
+	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	require(ram != MAP_FAILED, "guest RAM");
+	slot(0, 0, 0, RAM, ram);
+	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	require(cpu >= 0, "KVM_CREATE_VCPU");
+	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	require(size >= 0x3000, "KVM_GET_VCPU_MMAP_SIZE");
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, cpu,
+		   0);
+	require(run != MAP_FAILED, "mmap of the vCPU");
+}
+
+static void start(const uint8_t *code, size_t len)
+{
+	struct kvm_regs regs = { .rip = LOAD, .rflags = 2, .rsp = 0x8000 };
+	struct kvm_sregs s;
+
+	expect(ioctl(cpu, KVM_GET_SREGS, &s) == 0, "KVM_GET_SREGS");
+	s.cs.selector = 0;
+	s.cs.base = 0;
+	s.ds = s.es = s.ss = s.fs = s.gs = s.cs;
+	s.ds.type = s.es.type = s.ss.type = s.fs.type = s.gs.type = 3;
+	s.idt.base = 0;
+	s.idt.limit = 0x3ff;
+	expect(ioctl(cpu, KVM_SET_SREGS, &s) == 0, "KVM_SET_SREGS");
+	expect(ioctl(cpu, KVM_SET_REGS, &regs) == 0, "KVM_SET_REGS");
+	memcpy(ram + LOAD, code, len);
+}
+
+static bool runs(uint32_t reason, const char *what)
+{
+	int e = ioctl(cpu, KVM_RUN, 0);
+
+	return expect(e == 0 && run->exit_reason == reason,
+		      "%s: KVM_RUN returned %d, exit %u, not %u", what, e,
+		      run->exit_reason, reason);
+}
+
+static uint8_t *io_data(void)
+{
+	return (uint8_t *)run + run->io.data_offset;
+}
+
+static bool is_io(bool out, unsigned port, unsigned size)
+{
+	return expect(run->io.direction == out && run->io.port == port &&
+		      run->io.size == size && run->io.count == 1,
+		      "port %#x, %u bytes, direction %u", run->io.port,
+		      run->io.size, run->io.direction);
+}
+
+/* --- tests ------------------------------------------------------------------- */
+
+static void ports(void)
+{
+	static const uint8_t code[] = {
+		0xb8, 0x34, 0x12, /* mov $0x1234, %ax */
+		0xe7, 0x80,	  /* out %ax, $0x80 */
+		0xe4, 0x81,	  /* in $0x81, %al */
+		0xa2, 0x00, 0x20, /* mov %al, 0x2000 */
+		0x66, 0xe5, 0x82, /* in $0x82, %eax */
+		0xe4, 0x83,	  /* in $0x83, %al */
+		0xf4,		  /* hlt */
+	};
+	struct kvm_regs regs;
+
+	start(code, sizeof(code));
+	if (!runs(KVM_EXIT_IO, "out"))
+		return;
+	is_io(true, 0x80, 2);
+	expect(io_data()[0] == 0x34 && io_data()[1] == 0x12, "data of OUT");
+	runs(KVM_EXIT_IO, "in");
+	is_io(false, 0x81, 1);
+	*io_data() = 0x5a;
+	runs(KVM_EXIT_IO, "second in");
+	is_io(false, 0x82, 4);
+	expect(ram[0x2000] == 0x5a, "the IN's data: %#x", ram[0x2000]);
+	memcpy(io_data(), "\1\2\3\4", 4);
+	/* immediate_exit: the IN is completed, nothing else happens. */
+	run->immediate_exit = 1;
+	expect(ioctl(cpu, KVM_RUN, 0) < 0 && errno == EINTR &&
+	       run->exit_reason == KVM_EXIT_INTR, "immediate_exit");
+	run->immediate_exit = 0;
+	ioctl(cpu, KVM_GET_REGS, &regs);
+	expect(regs.rax == 0x04030201 && regs.rip == LOAD + 13,
+	       "after immediate_exit: rax %#llx rip %#llx", regs.rax, regs.rip);
+	runs(KVM_EXIT_IO, "third in");
+	/* Registers set while an IN waits: both happen. */
+	ioctl(cpu, KVM_GET_REGS, &regs);
+	expect(regs.rip == LOAD + 13, "rip at the IN: %#llx", regs.rip);
+	regs.rbx = 0x77;
+	ioctl(cpu, KVM_SET_REGS, &regs);
+	*io_data() = 0x99;
+	runs(KVM_EXIT_HLT, "hlt");
+	ioctl(cpu, KVM_GET_REGS, &regs);
+	expect(regs.rbx == 0x77 && (regs.rax & 0xff) == 0x99 &&
+	       regs.rip == LOAD + 16, "rbx %#llx rax %#llx rip %#llx", regs.rbx,
+	       regs.rax, regs.rip);
+}
+
+static void interrupts(void)
+{
+	static const uint8_t code[] = {
+		0xf4,		  /* hlt */
+		0xe6, 0x80,	  /* out %al, $0x80 */
+		0xfb,		  /* sti */
+		0x90,		  /* nop */
+		0xf4,		  /* hlt */
+		0xe6, 0x81,	  /* out %al, $0x81 */
+		0xeb, 0xfe,	  /* jmp . */
+	};
+	static const uint8_t handler[] = { 0xe6, 0x90, 0xcf };
+	struct kvm_interrupt irq = { VECTOR };
+
+	memcpy(ram + HANDLER, handler, sizeof(handler));
+	((uint16_t *)ram)[VECTOR * 2] = HANDLER;
+	((uint16_t *)ram)[VECTOR * 2 + 1] = 0;
+	start(code, sizeof(code));
+	runs(KVM_EXIT_HLT, "hlt without IF");
+	expect(!run->if_flag && !run->ready_for_interrupt_injection,
+	       "IF %u, ready %u", run->if_flag,
+	       run->ready_for_interrupt_injection);
+	run->request_interrupt_window = 1;
+	runs(KVM_EXIT_IO, "out without IF");
+	runs(KVM_EXIT_IRQ_WINDOW_OPEN, "window");
+	expect(run->if_flag && run->ready_for_interrupt_injection,
+	       "IF %u, ready %u", run->if_flag,
+	       run->ready_for_interrupt_injection);
+	run->request_interrupt_window = 0;
+	expect(ioctl(cpu, KVM_INTERRUPT, &irq) == 0, "KVM_INTERRUPT");
+	runs(KVM_EXIT_IO, "handler");
+	is_io(true, 0x90, 1);
+	runs(KVM_EXIT_HLT, "hlt after the handler");
+	expect(ioctl(cpu, KVM_INTERRUPT, &irq) == 0, "KVM_INTERRUPT");
+	runs(KVM_EXIT_IO, "handler, from hlt");
+	is_io(true, 0x90, 1);
+	runs(KVM_EXIT_IO, "after hlt");
+	is_io(true, 0x81, 1);
+}
+
+static void on_alarm(int nr)
+{
+	(void)nr;
+	run->immediate_exit = 1;
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The guest loops for ever; only a signal's handler ends KVM_RUN. */
+static void signals(void)
+{
+	static const uint8_t code[] = { 0xeb, 0xfe }; /* jmp . */
+	struct itimerval t = { .it_value = { 0, 20000 } }, off = { 0 };
+	struct sigaction act = { .sa_handler = on_alarm };
+	double begin = seconds();
+	unsigned eintr = 0;
+
+	sigaction(SIGALRM, &act, NULL);
+	start(code, sizeof(code));
+	for (int i = 0; i < 50; i++) {
+		setitimer(ITIMER_REAL, &t, NULL);
+		if (ioctl(cpu, KVM_RUN, 0) < 0 && errno == EINTR &&
+		    run->exit_reason == KVM_EXIT_INTR)
+			eintr++;
+		run->immediate_exit = 0;
+	}
+	setitimer(ITIMER_REAL, &off, NULL);
+	expect(eintr == 50, "%u of 50 signals ended KVM_RUN", eintr);
+	printf("50 signals of 20 ms: %.2f s\n", seconds() - begin);
+}
+
+static void speed(void)
+{
+	static const uint8_t code[] = { 0xe6, 0x80, 0xeb, 0xfc };
+	enum { ROUNDS = 20000 };
+	double begin;
+
+	start(code, sizeof(code));
+	runs(KVM_EXIT_IO, "out");
+	begin = seconds();
+	for (int i = 0; i < ROUNDS; i++)
+		ioctl(cpu, KVM_RUN, 0);
+	printf("an OUT to the client and back: %.2f us\n",
+	       (seconds() - begin) / ROUNDS * 1e6);
+	expect(run->exit_reason == KVM_EXIT_IO, "exit %u", run->exit_reason);
+}
+
+static void mmio(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb8, 0x44, 0x33, 0x22, 0x11, /* mov $0x11223344, %eax */
+		0x67, 0x66, 0xa3, 0x10, 0x00, 0x00, 0xd0, /* mov %eax, MMIO+10 */
+		0x67, 0x66, 0xa1, 0x20, 0x00, 0x00, 0xd0, /* mov MMIO+20, %eax */
+		0xf4,
+	};
+	struct kvm_regs regs;
+	struct kvm_sregs s;
+
+	start(code, sizeof(code));
+	ioctl(cpu, KVM_GET_SREGS, &s);
+	s.ds.limit = 0xffffffff;
+	s.ds.g = 1;
+	ioctl(cpu, KVM_SET_SREGS, &s);
+	if (!runs(KVM_EXIT_MMIO, "write"))
+		return;
+	expect(run->mmio.is_write && run->mmio.phys_addr == MMIO_BASE + 0x10 &&
+	       run->mmio.len == 4 && !memcmp(run->mmio.data, "\x44\x33\x22\x11",
+					     4), "MMIO write at %#llx, %u bytes",
+	       run->mmio.phys_addr, run->mmio.len);
+	runs(KVM_EXIT_MMIO, "read");
+	expect(!run->mmio.is_write && run->mmio.phys_addr == MMIO_BASE + 0x20,
+	       "MMIO read at %#llx", run->mmio.phys_addr);
+	memcpy(run->mmio.data, "\xef\xbe\xad\xde", 4);
+	runs(KVM_EXIT_HLT, "after MMIO");
+	ioctl(cpu, KVM_GET_REGS, &regs);
+	expect(regs.rax == 0xdeadbeef, "rax %#llx", regs.rax);
+}
+
+/* A slot that goes away, comes back elsewhere, and is read-only. */
+static void slots(void)
+{
+	static const uint8_t code[] = {
+		0xb8, 0x00, 0x80, 0x8e, 0xd8, /* mov $0x8000, %ax; mov %ax,%ds */
+		0xa0, 0x00, 0x00,	      /* mov 0, %al: at 80000h */
+		0xe6, 0x80,		      /* out %al, $0x80 */
+		0xeb, 0xf9,		      /* jmp the load */
+	};
+	struct kvm_userspace_memory_region bad = { 1, 0, 0x1001, 0x1000,
+						   (uintptr_t)ram };
+	uint8_t *two = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	expect(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &bad) < 0 &&
+	       errno == EINVAL, "unaligned slot");
+	bad.guest_phys_addr = 0x1000;
+	expect(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &bad) < 0 &&
+	       errno == EEXIST, "overlapping slot");
+	slot(0, 0, 0, 0, NULL);
+	slot(0, 0, 0, 0x80000, ram);
+	slot(1, 0, 0x80000, 0x1000, two);
+	two[0] = 0x11;
+	two[0x1000] = 0x22;
+	start(code, sizeof(code));
+	runs(KVM_EXIT_IO, "first page");
+	expect(*io_data() == 0x11, "first page: %#x", *io_data());
+	slot(1, 0, 0, 0, NULL);
+	slot(1, KVM_MEM_READONLY, 0x80000, 0x1000, two + 0x1000);
+	runs(KVM_EXIT_IO, "second page");
+	expect(*io_data() == 0x22, "second page: %#x", *io_data());
+	slot(1, 0, 0, 0, NULL);
+	slot(0, 0, 0, 0, NULL);
+	slot(0, 0, 0, RAM, ram);
+	munmap(two, 0x2000);
+}
+
+static void msrs(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb9, 0x00, 0x02, 0x00, 0x00, /* mov $0x200, %ecx */
+		0x0f, 0x32,			    /* rdmsr */
+		0x66, 0x05, 0x00, 0x10, 0x00, 0x00, /* add $0x1000, %eax */
+		0x0f, 0x30,			    /* wrmsr */
+		0x66, 0xb9, 0x99, 0x99, 0x00, 0x00, /* mov $0x9999, %ecx */
+		0x0f, 0x32,			    /* rdmsr: #GP */
+		0xf4,
+	};
+	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x91, 0xf4 };
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[2];
+	} m = { { 2, 0 }, { { 0x200, 0, 0x123000 }, { 0x277, 0, 0 } } };
+
+	expect(ioctl(cpu, KVM_SET_MSRS, &m) == 2, "KVM_SET_MSRS");
+	m.entry[0].data = 0;
+	expect(ioctl(cpu, KVM_GET_MSRS, &m) == 2 &&
+	       m.entry[0].data == 0x123000, "KVM_GET_MSRS");
+	memcpy(ram + HANDLER, handler, sizeof(handler));
+	((uint16_t *)ram)[13 * 2] = HANDLER;
+	((uint16_t *)ram)[13 * 2 + 1] = 0;
+	start(code, sizeof(code));
+	if (!runs(KVM_EXIT_IO, "the #GP's handler"))
+		return;
+	is_io(true, 0x91, 1);
+	ioctl(cpu, KVM_GET_MSRS, &m);
+	expect(m.entry[0].data == 0x124000, "MSR 200h: %#llx", m.entry[0].data);
+}
+
+/* What a fork's child and a copy of a descriptor can do. */
+static void descriptors(void)
+{
+	struct kvm_regs regs;
+	int copy = dup(cpu), status = 0;
+
+	expect(copy >= 0 && ioctl(copy, KVM_GET_REGS, &regs) == 0, "dup");
+	close(copy);
+	expect(ioctl(copy, KVM_GET_REGS, &regs) < 0 && errno == EBADF,
+	       "closed copy");
+	expect(ioctl(vm, KVM_RUN, 0) < 0 && errno == ENOTTY, "KVM_RUN of a VM");
+	if (fork() == 0)
+		_exit(ioctl(cpu, KVM_GET_REGS, &regs) < 0 && errno == EIO ? 0
+									  : 1);
+	wait(&status);
+	expect(status == 0, "a child's ioctl: %d", status);
+	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+	} tests[] = {
+		{ "ports", ports }, { "interrupts", interrupts },
+		{ "signals", signals }, { "speed", speed }, { "slots", slots },
+		{ "descriptors", descriptors }, { "msrs", msrs },
+		{ "mmio", mmio },
+	};
+
+	machine();
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (argc > 1 && strcmp(argv[1], tests[i].name))
+			continue;
+		printf("kvm: %s\n", tests[i].name);
+		fflush(stdout);
+		tests[i].fn();
+	}
+	printf("kvm: %u checks, %u failed.\n", checks, failures);
+	return failures ? 1 : 0;
+}
