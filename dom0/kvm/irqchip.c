@@ -401,6 +401,22 @@ bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
 	return true;
 }
 
+/* Half of all writes are to IOREGSEL: they change no entry. */
+static void write_ioapic(struct irqchip *c, uint64_t gpa, unsigned len,
+			 uint64_t value)
+{
+	struct ioapic tried = irqchip_rehearsal(c);
+
+	ioapic_write(&tried, gpa, len, value);
+	const bool changes = memcmp(tried.rte, c->ioapic.rte,
+				    sizeof(tried.rte)) != 0;
+	if (changes)
+		irqchip_publish_before(c, &tried);
+	ioapic_write(&c->ioapic, gpa, len, value);
+	if (changes)
+		irqchip_publish(c);
+}
+
 bool irqchip_mmio_write(struct irqchip *c, uint64_t gpa, unsigned len,
 			uint64_t value)
 {
@@ -408,12 +424,8 @@ bool irqchip_mmio_write(struct irqchip *c, uint64_t gpa, unsigned len,
 		return false;
 	irqchip_lock(c);
 	const uint64_t open = irq0_open(c);
-	struct ioapic tried = irqchip_rehearsal(c);
 
-	ioapic_write(&tried, gpa, len, value);
-	irqchip_publish_before(c, &tried);
-	ioapic_write(&c->ioapic, gpa, len, value);
-	irqchip_publish(c);
+	write_ioapic(c, gpa, len, value);
 	irq0_opened(c, open);
 	irqchip_unlock(c);
 	return true;
