@@ -153,6 +153,14 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 
 UNIT	+= $(UNIT_KVM)
 
+# A model is a test: checked by Spin.
+$(B)/unit/%_model: vmm/%.pml scripts/model-test.sh
+	@mkdir -p $(@D)
+	printf '#!/bin/sh\nexec "%s" "%s"\n' $(abspath scripts/model-test.sh) $(abspath $<) > $@
+	chmod 755 $@
+
+UNIT	+= $(patsubst vmm/%.pml,$(B)/unit/%_model,$(wildcard vmm/*.pml))
+
 unit: $(UNIT)
 
 test: unit
