@@ -134,6 +134,10 @@ UNIT_DEPS_kvm-routing := dom0/kvm/pic.c dom0/kvm/ioapic.c
 UNIT_DEPS_kvm-pit := dom0/kvm/pit_counter.c
 UNIT_DEPS_kvm-pit_model := dom0/kvm/pit.c dom0/kvm/pit_counter.c
 UNIT_DEPS_kvm-pit_state := dom0/kvm/pit.c dom0/kvm/pit_counter.c
+UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,irqchip_state.c wakeup.c quiet.c \
+	pic.c ioapic.c pit.c pit_counter.c routing.c)
+UNIT_DEPS_kvm-eventfds := $(UNIT_DEPS_kvm-irqchip) \
+	$(addprefix dom0/kvm/,irqchip.c eventfds_irqfd.c eventfds_io.c)
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)

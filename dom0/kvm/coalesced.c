@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* coalesced.c - see coalesced.h. */
+/*
+ * coalesced.c - see coalesced.h. Most writes of a guest are in no zone. That
+ * is told by counters: how many zones touch a granule (a port, or a page)
+ * whose number ends in these ten bits. None: a miss.
+ */
 #include "coalesced.h"
-
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 void coalesced_init(struct coalesced *c)
@@ -17,23 +19,47 @@ void coalesced_destroy(struct coalesced *c)
 	pthread_mutex_destroy(&c->lock);
 }
 
-long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z)
+static uint64_t granule(bool pio, uint64_t addr)
 {
-	long e = 0;
-
-	if (z->pio > 1)
-		return -EINVAL;
-	pthread_mutex_lock(&c->lock);
-	if (c->count == COALESCED_ZONES)
-		e = -ENOSPC;
-	else
-		c->zone[c->count++] = *z;
-	pthread_mutex_unlock(&c->lock);
-	return e;
+	return pio ? addr : addr >> 12;
 }
 
-static bool within(const struct kvm_coalesced_mmio_zone *z, uint64_t addr,
-		   uint64_t len, bool pio)
+/* `by` is 1 or -1; more granules than counters count once in each. */
+static void count_hints(struct coalesced *c,
+			const struct kvm_coalesced_mmio_zone *z, int by)
+{
+	if (!z->size)
+		return;
+	const uint64_t first = granule(z->pio, z->addr);
+	uint64_t n = granule(z->pio, z->addr + z->size - 1) - first + 1;
+
+	if (n > COALESCED_HINTS)
+		n = COALESCED_HINTS;
+	for (uint64_t i = 0; i < n; i++)
+		atomic_fetch_add(&c->hint[z->pio][(first + i) %
+						  COALESCED_HINTS],
+				 (unsigned char)by);
+}
+
+long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z)
+{
+	long error = 0;
+
+	if (z->pio > 1 || z->addr + z->size < z->addr)
+		return -EINVAL;
+	pthread_mutex_lock(&c->lock);
+	if (c->count == COALESCED_ZONES) {
+		error = -ENOSPC;
+	} else {
+		c->zone[c->count++] = *z;
+		count_hints(c, z, 1);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return error;
+}
+
+static bool holds(const struct kvm_coalesced_mmio_zone *z, bool pio,
+		  uint64_t addr, uint64_t len)
 {
 	return z->pio == pio && addr >= z->addr && len <= z->size &&
 	       addr - z->addr <= z->size - len;
@@ -45,36 +71,33 @@ long coalesced_remove(struct coalesced *c,
 	if (z->pio > 1)
 		return -EINVAL;
 	pthread_mutex_lock(&c->lock);
-	for (unsigned i = 0; i < c->count;)
-		if (within(&c->zone[i], z->addr, z->size, z->pio))
+	for (unsigned i = c->count; i-- > 0;)
+		if (holds(&c->zone[i], z->pio, z->addr, z->size)) {
+			count_hints(c, &c->zone[i], -1);
 			c->zone[i] = c->zone[--c->count];
-		else
-			i++;
+		}
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static bool is_coalesced(struct coalesced *c, bool pio, uint64_t addr,
-			 unsigned len)
+static bool is_held(const struct coalesced *c, bool pio, uint64_t addr,
+		    unsigned len)
 {
-	bool found = false;
-
-	if (!c->count) /* most of the time: no lock */
-		return false;
-	pthread_mutex_lock(&c->lock);
-	for (unsigned i = 0; i < c->count && !found; i++)
-		found = within(&c->zone[i], addr, len, pio);
-	pthread_mutex_unlock(&c->lock);
-	return found;
+	for (unsigned i = 0; i < c->count; i++)
+		if (holds(&c->zone[i], pio, addr, len))
+			return true;
+	return false;
 }
 
-static bool ring_put(struct kvm_coalesced_mmio_ring *ring,
-		     const struct kvm_coalesced_mmio *entry)
+/* One place stays empty, so that full is not empty. */
+static bool put(struct kvm_coalesced_mmio_ring *ring,
+		const struct kvm_coalesced_mmio *entry)
 {
-	const uint32_t last = ring->last % COALESCED_RING;
+	const uint32_t last = __atomic_load_n(&ring->last, __ATOMIC_RELAXED);
 	const uint32_t next = (last + 1) % COALESCED_RING;
 
-	if (next == __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE))
+	if (last >= COALESCED_RING ||
+	    next == __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE))
 		return false;
 	ring->coalesced_mmio[last] = *entry;
 	__atomic_store_n(&ring->last, next, __ATOMIC_RELEASE);
@@ -84,15 +107,16 @@ static bool ring_put(struct kvm_coalesced_mmio_ring *ring,
 bool coalesced_write(struct coalesced *c, struct kvm_coalesced_mmio_ring *ring,
 		     bool pio, uint64_t addr, unsigned len, const void *data)
 {
+	const uint64_t at = granule(pio, addr) % COALESCED_HINTS;
+
+	if (!atomic_load_explicit(&c->hint[pio][at], memory_order_acquire))
+		return false;
 	struct kvm_coalesced_mmio entry = { .phys_addr = addr, .len = len,
 					    .pio = pio };
-	bool done;
 
-	if (!is_coalesced(c, pio, addr, len))
-		return false;
 	memcpy(entry.data, data, len);
 	pthread_mutex_lock(&c->lock);
-	done = ring_put(ring, &entry);
+	const bool done = is_held(c, pio, addr, len) && put(ring, &entry);
 	pthread_mutex_unlock(&c->lock);
 	return done;
 }

@@ -13,16 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COALESCED_ZONES 100 /* NR_IOBUS_DEVS is more, QEMU needs ten */
+#define COALESCED_ZONES 100 /* KVM's limit is ten times that, QEMU's need a tenth */
 #define COALESCED_RING                                                         \
 	((4096 - sizeof(struct kvm_coalesced_mmio_ring)) /                     \
 	 sizeof(struct kvm_coalesced_mmio))
+
+#define COALESCED_HINTS 1024
+
+_Static_assert(COALESCED_ZONES <= UINT8_MAX, "a hint counts them");
 
 struct coalesced {
 	pthread_mutex_t lock; /* zones, and the writing end of the ring */
 	unsigned count;	      /* [L] lock */
 	struct kvm_coalesced_mmio_zone zone[COALESCED_ZONES]; /* [L] lock */
-	atomic_uint hint[2][64]; /* [a] zones by where they are: coalesced.c */
+	atomic_uchar hint[2][COALESCED_HINTS]; /* [a] coalesced.c */
 };
 
 void coalesced_init(struct coalesced *c);
@@ -30,7 +34,7 @@ void coalesced_destroy(struct coalesced *c);
 
 /*
  * KVM_REGISTER_COALESCED_MMIO, KVM_UNREGISTER_COALESCED_MMIO. Return 0,
- * -EINVAL or -ENOSPC. Removing takes all zones that lie in the range.
+ * -EINVAL or -ENOSPC. Removing takes every zone that has all of `z` in it.
  */
 long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z);
 long coalesced_remove(struct coalesced *c,

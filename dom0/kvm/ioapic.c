@@ -180,6 +180,11 @@ static void write_window(struct ioapic *io, uint32_t value)
 		write_rte(io, pin, io->regsel & 1, value);
 }
 
+bool ioapic_masked(const struct ioapic *io, unsigned pin)
+{
+	return io->rte[pin] & RTE_MASKED;
+}
+
 bool ioapic_owns(const struct ioapic *io, uint64_t gpa)
 {
 	return gpa - io->base < IOAPIC_LEN;

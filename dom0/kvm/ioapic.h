@@ -104,6 +104,9 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector);
 void ioapic_eoi_vectors(const struct ioapic *io, uint32_t watched,
 			uint64_t vectors[4]);
 
+/* Whether `pin` is masked. */
+bool ioapic_masked(const struct ioapic *io, unsigned pin);
+
 /* Whether the byte at guest-physical `gpa` is one of the I/O APIC's. */
 bool ioapic_owns(const struct ioapic *io, uint64_t gpa);
 
