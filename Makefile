@@ -58,7 +58,7 @@ DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out dom0/tests/kvm.c,
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
-dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img)
+dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
 dom0-bin: $(DOM0_BIN)
 
 $(B)/dom0/obj/%.o: dom0/%.c
@@ -102,6 +102,11 @@ $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(C
 	@mkdir -p $(@D)
 	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
+$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init $(KVM_BIN) \
+		$(CACHE)/kernel-cloud/version
+	@mkdir -p $(@D)
+	scripts/mkdomu.sh $@ $(CACHE)/kernel-cloud dom0/guest/init $(KVM_BIN)
+
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
 
@@ -138,6 +143,8 @@ UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,irqchip_state.c wakeup.c quiet.c 
 	pic.c ioapic.c pit.c pit_counter.c routing.c)
 UNIT_DEPS_kvm-eventfds := $(UNIT_DEPS_kvm-irqchip) \
 	$(addprefix dom0/kvm/,irqchip.c eventfds_irqfd.c eventfds_io.c)
+UNIT_DEPS_kvm-irqchip_threads := $(UNIT_DEPS_kvm-irqchip) dom0/kvm/irqchip.c
+UNIT_DEPS_kvm-wakeup := dom0/kvm/quiet.c
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)

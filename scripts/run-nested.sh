@@ -84,7 +84,7 @@ rm -f "$out"/* "$out"/.[a-z]*
 title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
 cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
 vmm='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
-qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
+domu="" qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
 case $substrate in
 qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
 qemu-kvm) qemu_cpu=host limit=120 ;;
@@ -141,6 +141,7 @@ set_key()
 	bochs-cpu) bochs_cpu=$2 ;;
 	bochs-memory) bochs_memory=$2 ;;
 	bochs-ips) bochs_ips=$2 ;;
+	domu) domu=$2 ;;
 	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
 	expect)
 		case $2 in
@@ -356,6 +357,8 @@ make_mbr()
 }
 
 disk0=$out/disk0.img disk1=''
+[ -z "$domu" ] || [ -r "$top/build/dom0/domu.img" ] || die "no build/dom0/domu.img: run 'make dom0' first"
+[ -z "$domu" ] || disk1=$top/build/dom0/domu.img
 case $boot-$bare in
 second-disk-1) make_disk "$disk0" os os ;;
 second-disk-)

@@ -24,12 +24,12 @@ struct stage2_format {
 
 struct stage2 {
 	uint64_t *root;
-	uint32_t tables; /* taken from alloc, the root not counted */
 	const struct stage2_format *format;
 	/* A zeroed page, or NULL; and its way from and to physical. */
 	void *(*alloc)(void);
 	uint64_t (*to_pa)(const void *table);
 	void *(*to_ptr)(uint64_t pa);
+	uint32_t tables; /* taken from alloc, the root not counted */
 };
 
 /*

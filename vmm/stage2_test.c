@@ -66,7 +66,7 @@ static struct stage2 make(const struct stage2_format *format)
 {
 	used = 0;
 	budget = POOL;
-	return (struct stage2){ alloc(), format, alloc, to_pa, to_ptr };
+	return (struct stage2){ alloc(), format, alloc, to_pa, to_ptr, 0 };
 }
 
 static int make_pool(void **state)

@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# mkdomu.sh - make the disk from which dom0 runs virtual machines: stock QEMU
+# with its libraries and firmware, the KVM library, a guest's kernel.
+#   mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]
+# One ext2 file system over the whole disk, which dom0 mounts and changes root
+# to; FILEs go to /bin. A disk and not an initramfs: only what is touched is
+# read. The guest's initramfs is busybox with GUEST-INIT and virtio's drivers.
+set -eu
+
+[ $# -ge 3 ] || { echo "usage: mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]" >&2; exit 2; }
+out=$1 kernel=$2 init=$3
+shift 3
+PATH=$PATH:/usr/sbin:/sbin
+drivers='virtio_pci virtio_mmio virtio_blk virtio_net virtio_rng'
+cylinder=$((16 * 63 * 512)) # Bochs wants whole ones
+read -r release _ < "$kernel/version"
+
+tmp=$(mktemp -d "$out.tmp.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' INT TERM HUP
+
+cpio_lz4()
+{
+	(cd "$1" && find . | sort | cpio -o -H newc -R 0:0 --quiet) > "$tmp/cpio"
+	lz4 -l -9 -f -q "$tmp/cpio" "$2"
+}
+
+busybox_root()
+{
+	mkdir -p "$1/bin" "$1/proc" "$1/sys" "$1/dev" "$1/tmp"
+	cp "$(command -v busybox)" "$1/bin/busybox"
+	busybox --list | while read -r name; do
+		[ "$name" = busybox ] || ln -s busybox "$1/bin/$name"
+	done
+}
+
+# --- the guest ---------------------------------------------------------------
+
+g=$tmp/guest
+busybox_root "$g"
+mkdir -p "$g/modules"
+cp "$init" "$g/init"
+chmod 755 "$g/init"
+for m in $drivers; do
+	modprobe -d "$kernel" -S "$release" --show-depends "$m" 2>/dev/null || :
+done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' > "$tmp/modules"
+while read -r ko; do
+	objcopy --strip-debug "$ko" "$g/modules/${ko##*/}"
+	echo "${ko##*/}"
+done < "$tmp/modules" > "$g/modules/list"
+
+# --- dom0's side -------------------------------------------------------------
+
+r=$tmp/root
+busybox_root "$r"
+mkdir -p "$r/guest" "$r/usr/bin" "$r/usr/share/qemu" "$r/usr/lib/x86_64-linux-gnu/qemu"
+cpio_lz4 "$g" "$r/guest/initrd"
+cp "$kernel/vmlinuz" "$r/guest/vmlinuz"
+
+add_libraries()
+{
+	{ ldd "$1" 2>/dev/null || :; } | grep -o '/[^ ]*' | while read -r lib; do
+		[ ! -e "$r/$lib" ] || continue
+		mkdir -p "$r/${lib%/*}"
+		cp -L "$lib" "$r/$lib"
+		strip --strip-unneeded "$r/$lib" 2>/dev/null || :
+	done
+}
+qemu=$(command -v qemu-system-x86_64)
+cp "$qemu" "$r/usr/bin/" # where it finds its modules and firmware from
+strip "$r/usr/bin/qemu-system-x86_64"
+add_libraries "$qemu"
+tcg=/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so
+[ ! -e $tcg ] || cp $tcg "$r/$tcg"
+for rom in bios-256k.bin bios-microvm.bin vgabios-stdvga.bin; do
+	cp "/usr/share/seabios/$rom" "$r/usr/share/qemu/"
+done
+for rom in kvmvapic.bin linuxboot_dma.bin multiboot_dma.bin pvh.bin; do
+	cp "/usr/share/qemu/$rom" "$r/usr/share/qemu/"
+done
+for f; do
+	rm -f "$r/bin/${f##*/}"
+	cp "$f" "$r/bin/"
+	strip --strip-unneeded "$r/bin/${f##*/}"
+	add_libraries "$f"
+done
+
+kib=$(du -s --apparent-size -k "$r" | cut -f1)
+kib=$((kib + kib / 16 + 8192))
+bytes=$(((kib * 1024 + cylinder - 1) / cylinder * cylinder))
+truncate -s "$bytes" "$tmp/disk"
+mke2fs -q -F -t ext2 -b 4096 -m 0 -O ^resize_inode,^dir_index \
+	-E root_owner=0:0 -L luvdomu -d "$r" "$tmp/disk" \
+	2>"$tmp/log" || { cat "$tmp/log" >&2; exit 1; }
+mv "$tmp/disk" "$out"
