@@ -3,6 +3,7 @@
 #include "ioctl.h"
 #include "fpu.h"
 #include "msr.h"
+#include "routing.h"
 #include "say.h"
 
 #include <errno.h>

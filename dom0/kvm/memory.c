@@ -327,3 +327,54 @@ bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 	pthread_rwlock_unlock(&m->lock);
 	return ok;
 }
+
+static bool exchange(uint64_t hva, uint64_t old, uint64_t new_, unsigned len)
+{
+	bool same;
+
+	switch (len) {
+	case 1:
+		__asm__ volatile("lock cmpxchgb %3, %1"
+				 : "=@ccz"(same), "+m"(*(uint8_t *)hva),
+				   "+a"(old)
+				 : "q"((uint8_t)new_)
+				 : "memory");
+		return same;
+	case 2:
+		__asm__ volatile("lock cmpxchgw %3, %1"
+				 : "=@ccz"(same), "+m"(*(uint16_t *)hva),
+				   "+a"(old)
+				 : "r"((uint16_t)new_)
+				 : "memory");
+		return same;
+	case 4:
+		__asm__ volatile("lock cmpxchgl %3, %1"
+				 : "=@ccz"(same), "+m"(*(uint32_t *)hva),
+				   "+a"(old)
+				 : "r"((uint32_t)new_)
+				 : "memory");
+		return same;
+	default:
+		__asm__ volatile("lock cmpxchgq %3, %1"
+				 : "=@ccz"(same), "+m"(*(uint64_t *)hva),
+				   "+a"(old)
+				 : "r"(new_)
+				 : "memory");
+		return same;
+	}
+}
+
+int memory_exchange(struct memory *m, uint64_t gpa, uint64_t old,
+		    uint64_t new_, unsigned len)
+{
+	const struct slot *s;
+	int e = -EFAULT;
+	uint64_t hva;
+
+	pthread_rwlock_rdlock(&m->lock);
+	s = memory_find(m, gpa, &hva);
+	if (s && !(s->flags & KVM_MEM_READONLY))
+		e = exchange(hva, old, new_, len) ? 0 : -EAGAIN;
+	pthread_rwlock_unlock(&m->lock);
+	return e;
+}

@@ -29,7 +29,7 @@ struct slot {
 
 struct memory {
 	pthread_rwlock_t lock;
-	uint64_t vm; /* [I] the VMM's handle */
+	uint64_t vm; /* [I] the VMM's handle, once there is a descriptor */
 	struct slot slot[LUV_SLOTS];
 };
 
@@ -60,6 +60,13 @@ long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write);
 bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len);
 bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 		  unsigned len);
+
+/*
+ * memory_exchange - atomically old -> new_, of 1, 2, 4 or 8 bytes. Returns 0,
+ * -EAGAIN: it was not old; -EFAULT: no RAM that may be written.
+ */
+int memory_exchange(struct memory *m, uint64_t gpa, uint64_t old,
+		    uint64_t new_, unsigned len);
 
 /*
  * memory_find - the slot that has gpa, and the client's address of it. For

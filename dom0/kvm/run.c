@@ -4,6 +4,7 @@
  * something for the client. What this library can do itself it does, and goes
  * on. Documentation/virt/kvm/api.rst, "KVM_RUN".
  */
+#include "devices.h"
 #include "emulate.h"
 #include "hyper.h"
 #include "ioctl.h"
@@ -60,14 +61,17 @@ static void returned(struct vcpu *v, const struct hyper_regs *r)
 		v->event = 0;
 	v->ready = (unsigned)r->r10;
 	v->cr8 = r->r10 >> 8 & 0xf;
+	if (v->ready & READY_TAKE)
+		v->extint_refused = false;
 }
 
 /* An interrupt that is offered and not yet taken wants the window, too. */
-static uint64_t run_flags(const struct vcpu *v)
+static uint64_t run_flags(struct vcpu *v)
 {
+	const bool waits = devices_interrupt(v);
 	uint64_t flags = v->gp ? LUV_RUN_GP : 0;
 
-	if (v->event || v->run->request_interrupt_window)
+	if (waits || v->event || v->run->request_interrupt_window)
 		flags |= LUV_RUN_WINDOW;
 	return flags;
 }
@@ -84,7 +88,7 @@ void vcpu_settle(struct vcpu *v)
 	do {
 		r = run_regs(v);
 		hyper_call(LUV_CALL_vcpu_run, &r,
-			   run_flags(v) | LUV_RUN_NO_ENTRY);
+			   (v->gp ? LUV_RUN_GP : 0) | LUV_RUN_NO_ENTRY);
 		if ((int64_t)r.rax < 0)
 			return;
 		returned(v, &r);
@@ -108,26 +112,39 @@ static long prepare(struct vcpu *v)
 
 /* --- exits --------------------------------------------------------------------------- */
 
+static bool port_in(struct vcpu *v, uint16_t port, unsigned size)
+{
+	uint32_t value = 0;
+
+	if (!devices_port_read(v, port, size, &value))
+		return false;
+	v->in = value;
+	v->wait = WAIT_VMM;
+	return true;
+}
+
 static long io(struct vcpu *v, const struct hyper_regs *r)
 {
 	const bool in = r->rsi >> 8 & 1;
 	const uint8_t size = r->rsi & 0xff;
+	const uint16_t port = (uint16_t)r->rdi;
 	const uint32_t value = (uint32_t)r->rdx;
 
 	if (r->rsi >> 9 & 1)
 		return emulate_start(v, false, 0, false) == EMULATE_GO_ON;
+	v->in_size = size;
 	if (in) {
 		v->wait = WAIT_CLIENT_IN;
-		v->in_size = size;
+		if (port_in(v, port, size))
+			return AGAIN;
 	} else {
 		memcpy(v->pio, &value, sizeof(value));
-		if (coalesced_write(&v->vm->coalesced, v->vm->ring, true, r->rdi,
-				    size, &value))
+		if (devices_port_write(v, port, size, value))
 			return AGAIN;
 	}
 	v->run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	v->run->io.size = size;
-	v->run->io.port = (uint16_t)r->rdi;
+	v->run->io.port = port;
 	v->run->io.count = 1;
 	v->run->io.data_offset = (uint64_t)(v->pio - (uint8_t *)v->run);
 	return leave(v, KVM_EXIT_IO);
@@ -185,12 +202,16 @@ static long hlt(struct vcpu *v, const struct hyper_regs *r)
 {
 	if (v->vm->irqchip == IRQCHIP_OFF)
 		return leave(v, KVM_EXIT_HLT);
+	devices_interrupt(v);
+	if (v->event) /* that ends it */
+		return AGAIN;
 	return sleep_until(v, r->rdi);
 }
 
 static long window_open(struct vcpu *v, const struct hyper_regs *r)
 {
 	(void)r;
+	v->extint_refused = !(v->ready & READY_TAKE);
 	if (v->event || !v->run->request_interrupt_window)
 		return AGAIN;
 	return leave(v, KVM_EXIT_IRQ_WINDOW_OPEN);
@@ -257,8 +278,8 @@ static long unknown(struct vcpu *v, const struct hyper_regs *r)
 
 static long kicked(struct vcpu *v, const struct hyper_regs *r)
 {
-	(void)v;
 	(void)r;
+	v->extint_refused = false;
 	return AGAIN;
 }
 
@@ -270,6 +291,8 @@ static long wake(struct vcpu *v, const struct hyper_regs *r)
 
 static long eoi(struct vcpu *v, const struct hyper_regs *r)
 {
+	if (!devices_eoi(v, (uint8_t)r->rdi))
+		return AGAIN;
 	v->run->eoi.vector = (uint8_t)r->rdi;
 	return leave(v, KVM_EXIT_IOAPIC_EOI);
 }
@@ -377,14 +400,16 @@ static long run(struct vcpu *v)
 {
 	bool aborted = false;
 	struct hyper_regs r;
+	uint64_t flags;
 	long e = take_answer(v);
 
 	while (e == AGAIN) {
 		e = prepare(v);
 		if (e)
 			break;
+		flags = run_flags(v);
 		r = run_regs(v);
-		switch (hyper_run(&r, run_flags(v), &v->run->immediate_exit)) {
+		switch (hyper_run(&r, flags, &v->run->immediate_exit)) {
 		case HYPER_DONE:
 			aborted = false;
 			e = handle(v, &r);

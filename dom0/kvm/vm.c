@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vm.c - see vm.h. */
 #include "vm.h"
+#include "devices.h"
 #include "hyper.h"
 #include "ioctl.h"
 #include "process.h"
@@ -77,6 +78,7 @@ static void vm_release(void *self)
 {
 	struct vm *vm = self;
 
+	devices_destroy(vm);
 	destroy(vm->handle);
 	vm_free(vm);
 }
@@ -125,12 +127,14 @@ static struct vm *vm_new(void)
 	if (!vm)
 		return NULL;
 	pthread_mutex_init(&vm->lock, NULL);
-	if (!ring_new(vm)) {
+	coalesced_init(&vm->coalesced);
+	clock_init_vm(&vm->clock);
+	memory_init(&vm->memory, 0);
+	if (!ring_new(vm) || !devices_create(vm)) {
+		devices_destroy(vm);
 		vm_free(vm);
 		return NULL;
 	}
-	coalesced_init(&vm->coalesced);
-	clock_init_vm(&vm->clock);
 	return vm;
 }
 
@@ -147,12 +151,12 @@ long vm_create(unsigned long type)
 	h = hyper_simple(LUV_CALL_vm_create, hyper_token.low, hyper_token.high,
 			 process_tag(getpid()), 0);
 	if (h <= 0) {
-		memory_init(&vm->memory, 0);
+		devices_destroy(vm);
 		vm_free(vm);
 		return create_failed(h);
 	}
 	vm->handle = (uint64_t)h;
-	memory_init(&vm->memory, vm->handle);
+	vm->memory.vm = vm->handle;
 	note(0, vm->handle);
 	fd = fds_new(OBJ_VM, "kvm-vm", 0, vm, vm_release, &vm->object);
 	if (fd < 0)
@@ -255,13 +259,4 @@ long vm_ioctl_set_clock(void *self, unsigned long arg)
 		if (vm->vcpu[i] && (vm->vcpu[i]->kvmclock & 1))
 			vm->vcpu[i]->kvmclock_stale = true;
 	return e;
-}
-
-long vm_ioctl_enable_cap(void *self, unsigned long arg)
-{
-	const struct kvm_enable_cap *cap = (const struct kvm_enable_cap *)arg;
-
-	(void)self;
-	debug(1, "capability %u cannot be enabled", cap->cap);
-	return -EINVAL;
 }

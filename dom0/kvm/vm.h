@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "coalesced.h"
+#include "eventfds.h"
 #include "fds.h"
 #include "memory.h"
 #include "system.h"
@@ -31,6 +32,8 @@ struct vm {
 	pthread_mutex_t lock;
 	struct vcpu *vcpu[LUV_VCPUS]; /* [L] lock; [I] once set */
 	enum vm_irqchip irqchip;     /* [L] lock; [I] once there is a vCPU */
+	struct irqchip *chip;	     /* the same; NULL: IRQCHIP_OFF */
+	struct eventfds *eventfds;   /* [I] */
 	struct memory memory;	     /* its own lock */
 	struct clock clock;	     /* its own lock */
 	int ring_fd;		     /* [I] memfd of the page that follows */

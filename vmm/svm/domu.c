@@ -235,7 +235,6 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	const struct vmcb *b = vmcb_of(v);
 
 	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
-	s->gpr[RAX] = b->rax;
 	s->gpr[RSP] = b->rsp;
 #define X(name) s->name = b->name;
 	SAME(X)

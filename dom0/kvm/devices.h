@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * devices.h - what an access of the guest's reaches before the client: the
+ * VMM's local APIC, this library's interrupt controllers, ioeventfds, the
+ * ring of coalesced writes. Owns the irqchip and the eventfds of a VM.
+ *
+ * Context: a vCPU's own thread; the ioctls: any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vcpu;
+struct vm;
+
+/* At KVM_CREATE_VM; false: no memory. */
+bool devices_create(struct vm *vm);
+
+/* All vCPUs have stopped; the VMM still has the VM. */
+void devices_destroy(struct vm *vm);
+
+/*
+ * Accesses; false: the client's, nothing done.
+ *   size  port: 1, 2, 4; memory: 1 to 8 bytes
+ */
+bool devices_port_read(struct vcpu *v, uint16_t port, unsigned size,
+		       uint32_t *value);
+bool devices_port_write(struct vcpu *v, uint16_t port, unsigned size,
+			uint32_t value);
+bool devices_mmio_read(struct vcpu *v, uint64_t gpa, unsigned size,
+		       uint8_t data[8]);
+bool devices_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size,
+			const uint8_t data[8]);
+
+/*
+ * devices_interrupt - before a vCPU runs: if the PIC wants it and the VMM
+ * said it can be taken, acknowledge it into v->event. Returns true if it
+ * waits for the guest: have a window opened.
+ */
+bool devices_interrupt(struct vcpu *v);
+
+/* LUV_RUN_EOI. True: the client is to be told. */
+bool devices_eoi(struct vcpu *v, uint8_t vector);
