@@ -89,7 +89,7 @@ $(B)/dom0/pic/%.o: dom0/%.c
 	$(CC) $(KVM_CFLAGS) -c $< -o $@
 
 $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
-	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl
+	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl -lZydis
 
 # A program that the library can be loaded into: dynamic.
 $(B)/dom0/kvm: $(B)/dom0/obj/kvm.o

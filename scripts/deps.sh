@@ -8,7 +8,7 @@
 set -eu
 
 # make run/test/nested-test: compilers, C libraries, git for the version
-BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
+BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev libzydis-dev
 	libjansson-dev spin'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
