@@ -89,7 +89,7 @@ $(B)/dom0/pic/%.o: dom0/%.c
 	$(CC) $(KVM_CFLAGS) -c $< -o $@
 
 $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
-	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl
+	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl -lZydis
 
 # A program that the library can be loaded into: dynamic.
 $(B)/dom0/kvm: $(B)/dom0/obj/kvm.o
@@ -152,6 +152,14 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka
 
 UNIT	+= $(UNIT_KVM)
+
+# A model is a test: checked by Spin.
+$(B)/unit/%_model: vmm/%.pml scripts/model-test.sh
+	@mkdir -p $(@D)
+	printf '#!/bin/sh\nexec "%s" "%s"\n' $(abspath scripts/model-test.sh) $(abspath $<) > $@
+	chmod 755 $@
+
+UNIT	+= $(patsubst vmm/%.pml,$(B)/unit/%_model,$(wildcard vmm/*.pml))
 
 unit: $(UNIT)
 
