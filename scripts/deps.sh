@@ -8,8 +8,8 @@
 set -eu
 
 # make run/test/nested-test: compilers, C libraries, git for the version
-BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev libzydis-dev
-	libjansson-dev spin'
+BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
+	libjansson-dev libzydis-dev spin'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
 # dom0's disk and initramfs, and what runs in them

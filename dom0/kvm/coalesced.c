@@ -41,7 +41,8 @@ static void count_hints(struct coalesced *c,
 				 (unsigned char)by);
 }
 
-long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z)
+long coalesced_add(struct coalesced *c,
+		   const struct kvm_coalesced_mmio_zone *z)
 {
 	long error = 0;
 

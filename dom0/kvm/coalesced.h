@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COALESCED_ZONES 100 /* KVM's limit is ten times that, QEMU's need a tenth */
+#define COALESCED_ZONES 100 /* KVM's is tenfold, QEMU's need a tenth */
 #define COALESCED_RING                                                         \
 	((4096 - sizeof(struct kvm_coalesced_mmio_ring)) /                     \
 	 sizeof(struct kvm_coalesced_mmio))
@@ -36,7 +36,8 @@ void coalesced_destroy(struct coalesced *c);
  * KVM_REGISTER_COALESCED_MMIO, KVM_UNREGISTER_COALESCED_MMIO. Return 0,
  * -EINVAL or -ENOSPC. Removing takes every zone that has all of `z` in it.
  */
-long coalesced_add(struct coalesced *c, const struct kvm_coalesced_mmio_zone *z);
+long coalesced_add(struct coalesced *c,
+		   const struct kvm_coalesced_mmio_zone *z);
 long coalesced_remove(struct coalesced *c,
 		      const struct kvm_coalesced_mmio_zone *z);
 

@@ -16,7 +16,10 @@ struct eventfds;
 /* NULL: no memory. */
 struct eventfds *eventfds_create(void);
 
-/* Stops the thread. No other function here runs, or is called after it. */
+/*
+ * Stops the thread. No other function here runs, or is called after it. What
+ * was signalled until now still interrupts, so wires of irqchips are called.
+ */
 void eventfds_destroy(struct eventfds *e);
 
 /*

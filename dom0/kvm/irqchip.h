@@ -9,7 +9,7 @@
  *
  *	the owner's (vm.lock, vcpu.lock)
  *	eventfds.lock		irqfds; the poller holds it as it injects
- *	irqchip.lock		all of this file; held while wires are called
+ *	irqchip.lock		all of this file; held as wires are called
  *	eventfds.resample_lock	a leaf: who hears of an EOI
  *
  * and, leaves too, with nothing called under them but write(2) to an
@@ -70,7 +70,7 @@ void irqchip_destroy(struct irqchip *c);
 uint64_t irqchip_msg_address(const struct irq_msg *msg);
 uint32_t irqchip_msg_data(const struct irq_msg *msg);
 
-/* --- driving lines --------------------------------------------------------- */
+/* --- driving lines ------------------------------------------------------ */
 
 /*
  * irqchip_line - KVM_IRQ_LINE. Returns what KVM_IRQ_LINE_STATUS puts into
@@ -82,7 +82,7 @@ int irqchip_line(struct irqchip *c, uint32_t gsi, bool level);
 int irqchip_edge(struct irqchip *c, uint32_t gsi);
 
 /*
- * irqchip_msi - KVM_SIGNAL_MSI. Returns as irqchip_line(), -EINVAL for flags.
+ * irqchip_msi - KVM_SIGNAL_MSI. Returns as irqchip_line(); -EINVAL: flags.
  */
 int irqchip_msi(struct irqchip *c, const struct kvm_msi *msi);
 
@@ -96,7 +96,7 @@ int irqchip_resample(struct irqchip *c, uint32_t gsi,
 		     void (*acked)(void *ctx, uint32_t gsi), void *ctx);
 int irqchip_raise(struct irqchip *c, uint32_t gsi);
 
-/* --- the run loop ---------------------------------------------------------- */
+/* --- the run loop ------------------------------------------------------- */
 
 /*
  * An access of 1, 2 or 4 bytes to a port; of 1, 2, 4 or 8 bytes to guest-
@@ -124,7 +124,7 @@ bool irqchip_intr(const struct irqchip *c);
  */
 int irqchip_acknowledge(struct irqchip *c);
 
-/* --- state ----------------------------------------------------------------- */
+/* --- state -------------------------------------------------------------- */
 
 /* KVM_SET_GSI_ROUTING: 0, -EINVAL. */
 int irqchip_set_routing(struct irqchip *c, const struct kvm_irq_routing *r);

@@ -76,6 +76,7 @@ static void in_time(void **state)
 	wakeup_at(&w, now() + MS); /* sooner */
 	wait_for(3);
 	wakeup_at(&w, now() + 20 * MS);
+	nanosleep(&(struct timespec){ .tv_nsec = 5 * MS }, NULL); /* it waits */
 	const int64_t later = now() + 40 * MS;
 	wakeup_at(&w, later);
 	wait_for(4);
