@@ -77,7 +77,6 @@ $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 # Everything in dom0/kvm but tests; one symbol table for a lot of programs:
 # only what replaces libc's functions is visible.
 KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
-KVM_C	:= $(filter-out $(if $(wildcard dom0/kvm/emul.c),dom0/kvm/emulate_none.c,dom0/kvm/emulate.c dom0/kvm/emul_%.c),$(KVM_C))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
 KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm

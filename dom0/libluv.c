@@ -186,6 +186,13 @@ long luv_cpu_stat(uint64_t cpu, struct luv_cpu_stat *stat)
 	return call_touched(LUV_CALL_cpu_stat, false, cpu, stat, sizeof(*stat));
 }
 
+long luv_vm_stat(uint64_t index, struct luv_vm_stat *stat)
+{
+	memset(stat, 0, sizeof(*stat));
+	return call_touched(LUV_CALL_vm_stat, false, index, stat,
+			    sizeof(*stat));
+}
+
 long luv_log(uint64_t position, void *buf, size_t len)
 {
 	if (len > LUV_MAX_COPY)

@@ -60,6 +60,9 @@ long luv_identify(struct luv_info *info);
 /* Returns the VMM's size of the structure, or a negative LUV_E*. */
 long luv_cpu_stat(uint64_t cpu, struct luv_cpu_stat *stat);
 
+/* The VM at `index` < LUV_VMS; -LUV_ENOENT: none. Else as luv_cpu_stat. */
+long luv_vm_stat(uint64_t index, struct luv_vm_stat *stat);
+
 /*
  * luv_log - at most len bytes of the VMM's log from `position`; a position
  * older than the oldest byte kept starts there. Never more than LUV_MAX_COPY.

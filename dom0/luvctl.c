@@ -518,6 +518,90 @@ static enum status cmd_mem(const struct options *opt)
 	return got < 0 ? vmm_failed("reading the memory map", got) : STATUS_OK;
 }
 
+/* --- vms ------------------------------------------------------------------ */
+
+/* Who it is by convention: PID | start time << 32. */
+static uint32_t vm_pid(const struct luv_vm_stat *vm)
+{
+	return (uint32_t)vm->tag;
+}
+
+static uint64_t vm_exits(const struct luv_vm_stat *vm, uint64_t *ticks)
+{
+	uint64_t count = 0;
+
+	*ticks = 0;
+	for (unsigned i = 0; i < EXIT_KINDS; i++) {
+		count += vm->exits[i].count;
+		*ticks += vm->exits[i].ticks;
+	}
+	return count;
+}
+
+static void vm_print(const struct luv_vm_stat *vm)
+{
+	char ram[NUM_LEN], own[NUM_LEN], exits[NUM_LEN], each[NUM_LEN];
+	uint64_t ticks, count = vm_exits(vm, &ticks);
+
+	printf("VM %u: process %u, %u vCPU(s), RAM %s, VMM memory %s, %s exits\n",
+	       vm->index, vm_pid(vm), vm->vcpus, bytes(ram, vm->ram),
+	       bytes(own, vm->vmm_used), num(exits, count));
+	for (unsigned i = 0; i < EXIT_KINDS; i++) {
+		const struct luv_exit_stat *e = &vm->exits[i];
+
+		if (e->count)
+			printf("  %-20s %14s  %10s ticks each\n",
+			       luv_exit_name(i), num(exits, e->count),
+			       num(each, ratio(e->ticks, e->count)));
+	}
+}
+
+static json_t *vm_json(const struct luv_vm_stat *vm)
+{
+	json_t *exits = json_object();
+
+	for (unsigned i = 0; i < EXIT_KINDS; i++)
+		if (vm->exits[i].count)
+			json_object_set_new(exits, luv_exit_name(i),
+				json_pack("{s:o, s:o}", "count",
+					  json_u64(vm->exits[i].count), "ticks",
+					  json_u64(vm->exits[i].ticks)));
+	return json_pack("{s:i, s:o, s:o, s:i, s:o, s:o, s:o}", "index",
+			 (int)vm->index, "pid", json_u64(vm_pid(vm)), "tag",
+			 json_u64(vm->tag), "vcpus", (int)vm->vcpus, "ram_bytes",
+			 json_u64(vm->ram), "vmm_bytes", json_u64(vm->vmm_used),
+			 "exits", exits);
+}
+
+static enum status cmd_vms(const struct options *opt)
+{
+	json_t *rows = json_array();
+	struct luv_vm_stat vm;
+	unsigned found = 0;
+
+	for (uint64_t i = 0; i < LUV_VMS; i++) {
+		long got = luv_vm_stat(i, &vm);
+
+		if (got == -LUV_ENOENT)
+			continue;
+		if (got < 0) {
+			json_decref(rows);
+			return vmm_failed("reading the virtual machines", got);
+		}
+		found++;
+		if (opt->json)
+			json_array_append_new(rows, vm_json(&vm));
+		else
+			vm_print(&vm);
+	}
+	if (opt->json)
+		return print_json(json_pack("{s:o}", "vms", rows));
+	json_decref(rows);
+	if (!found)
+		puts("There are no virtual machines.");
+	return STATUS_OK;
+}
+
 /* --- command line --------------------------------------------------------- */
 
 static const struct command commands[] = {
@@ -525,6 +609,7 @@ static const struct command commands[] = {
 	{ "stat", cmd_stat, true, "exits by kind and by CPU" },
 	{ "log", cmd_log, false, "the VMM's log" },
 	{ "mem", cmd_mem, false, "the memory map as dom0 is told it" },
+	{ "vms", cmd_vms, false, "virtual machines and their exits" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -29,15 +29,19 @@ cp "$busybox" "$r/bin/busybox"
 	[ "$name" = busybox ] || ln -s busybox "$r/bin/$name"
 done
 
-# A dynamic program and, at the paths it wants them, its libraries.
+# The libraries of a program, at the paths it wants them; none if it is static.
+add_libraries()
+{
+	ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r lib; do
+		mkdir -p "$r/${lib%/*}"
+		cp -L "$lib" "$r/$lib"
+	done
+}
 add_dynamic()
 {
 	rm -f "$r/bin/${1##*/}"
 	cp -L "$1" "$r/bin/"
-	ldd "$1" | grep -o '/[^ ]*' | while read -r lib; do
-		mkdir -p "$r/${lib%/*}"
-		cp -L "$lib" "$r/$lib"
-	done
+	add_libraries "$1"
 }
 for prog in kexec hackbench; do
 	add_dynamic "$(command -v $prog)"
@@ -46,6 +50,7 @@ done
 for f; do
 	rm -f "$r/bin/${f##*/}"
 	cp "$f" "$r/bin/"
+	add_libraries "$f"
 	strip "$r/bin/${f##*/}"
 done
 
