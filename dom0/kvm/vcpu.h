@@ -66,6 +66,17 @@ long vcpu_create(struct vm *vm, unsigned long id);
 /* At the end of its VM. */
 void vcpu_free(struct vcpu *v);
 
+/* The lock of an ioctl on it. */
+static inline void vcpu_lock(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+}
+
+static inline void vcpu_unlock(struct vcpu *v)
+{
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* End its sleep. Any thread. */
 void vcpu_wake(struct vcpu *v);
 
