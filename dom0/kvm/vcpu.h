@@ -45,7 +45,6 @@ struct vcpu {
 	uint64_t in;	   /* the data */
 	uint32_t event;	   /* an interrupt offered, or 0 */
 	unsigned ready;	   /* R10 of the last run */
-	bool extint_refused; /* the window was open, and nothing could be taken */
 	uint64_t apic_base; /* as last seen */
 	uint64_t cr8;	   /* as the VMM last said */
 	uint64_t kvmclock; /* MSR_KVM_SYSTEM_TIME: address, bit 0 on */
