@@ -149,8 +149,8 @@ static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
 static void inject(struct vcpu *v)
 {
 	struct domu *u = v->domu;
-	bool offered = (u->event & BIT(31)) && !u->queued &&
-		       (!u->has_apic || vlapic_takes_extint(&u->apic));
+	bool extint = !u->has_apic || vlapic_takes_extint(&u->apic);
+	bool offered = (u->event & BIT(31)) && !u->queued && extint;
 	int vector = -1;
 
 	if (atomic_exchange(&u->nmis, 0))
@@ -173,7 +173,8 @@ static void inject(struct vcpu *v)
 			vector = vlapic_pending(&u->apic);
 		}
 	}
-	if (offered || vector >= 0 || (u->want_window && !u->queued))
+	if (offered || vector >= 0 ||
+	    (u->want_window && extint && !u->queued))
 		hv->domu_window(v, WINDOW_ANY);
 	else
 		hv->domu_window(v, u->has_apic ? vlapic_class_behind_tpr(

@@ -142,11 +142,7 @@ bool devices_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size,
 
 /* --- interrupts -------------------------------------------------------------------- */
 
-/*
- * What is acknowledged must be injected: only if it can be taken now. If it
- * cannot, though the window was open, the local APIC does not want it: no
- * use asking again until something has changed.
- */
+/* What is acknowledged must be injected: only if it can be taken now. */
 bool devices_interrupt(struct vcpu *v)
 {
 	int vector;
@@ -155,7 +151,7 @@ bool devices_interrupt(struct vcpu *v)
 	    !irqchip_intr(v->vm->chip))
 		return false;
 	if (!(v->ready & READY_TAKE))
-		return !v->extint_refused;
+		return true;
 	vector = irqchip_acknowledge(v->vm->chip);
 	if (vector >= 0)
 		v->event = EVENT(EVENT_INTERRUPT, (uint32_t)vector);

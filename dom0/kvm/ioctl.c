@@ -5,6 +5,7 @@
 #include "msr.h"
 #include "routing.h"
 #include "say.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -40,17 +41,30 @@ static long refuse(unsigned kind, uint32_t request,
 	return -row->error;
 }
 
+/* One at a time on a vCPU: others wait until KVM_RUN is over, as KVM's do. */
+static long call(struct object *o, ioctl_fn fn, unsigned long arg)
+{
+	long result;
+
+	if (o->kind != OBJ_VCPU)
+		return fn(o->self, arg);
+	vcpu_lock(o->self);
+	result = fn(o->self, arg);
+	vcpu_unlock(o->self);
+	return result;
+}
+
 long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
 {
 	const struct ioctl_row *row;
 	long result;
 
 	if (request == (uint32_t)KVM_RUN && o->kind == OBJ_VCPU)
-		return vcpu_ioctl_run(o->self, arg);
+		return call(o, vcpu_ioctl_run, arg);
 	row = ioctl_find(o->kind, request);
 	if (!row || !row->fn)
 		return refuse(o->kind, request, row);
-	result = row->fn(o->self, arg);
+	result = call(o, row->fn, arg);
 	debug(2, "%s(%#lx) = %ld", row->name, arg, result);
 	return result;
 }

@@ -3,6 +3,7 @@
 #include "fpu.h"
 #include "ioctl.h"
 #include "say.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -54,7 +55,9 @@ static void no_row_twice(void **state)
 
 static void dispatch_is_by_object(void **state)
 {
-	struct object vm = { .kind = OBJ_VM }, cpu = { .kind = OBJ_VCPU };
+	struct vcpu v = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct object vm = { .kind = OBJ_VM };
+	struct object cpu = { .kind = OBJ_VCPU, .self = &v };
 
 	(void)state;
 	assert_int_equal(ioctl_call(&cpu, (uint32_t)KVM_RUN, 0), 0);

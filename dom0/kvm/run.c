@@ -61,8 +61,6 @@ static void returned(struct vcpu *v, const struct hyper_regs *r)
 		v->event = 0;
 	v->ready = (unsigned)r->r10;
 	v->cr8 = r->r10 >> 8 & 0xf;
-	if (v->ready & READY_TAKE)
-		v->extint_refused = false;
 }
 
 /* An interrupt that is offered and not yet taken wants the window, too. */
@@ -211,7 +209,6 @@ static long hlt(struct vcpu *v, const struct hyper_regs *r)
 static long window_open(struct vcpu *v, const struct hyper_regs *r)
 {
 	(void)r;
-	v->extint_refused = !(v->ready & READY_TAKE);
 	if (v->event || !v->run->request_interrupt_window)
 		return AGAIN;
 	return leave(v, KVM_EXIT_IRQ_WINDOW_OPEN);
@@ -278,8 +275,8 @@ static long unknown(struct vcpu *v, const struct hyper_regs *r)
 
 static long kicked(struct vcpu *v, const struct hyper_regs *r)
 {
+	(void)v;
 	(void)r;
-	v->extint_refused = false;
 	return AGAIN;
 }
 

@@ -45,7 +45,6 @@ struct vcpu {
 	uint64_t in;	   /* the data */
 	uint32_t event;	   /* an interrupt offered, or 0 */
 	unsigned ready;	   /* R10 of the last run */
-	bool extint_refused; /* the window was open, and nothing could be taken */
 	uint64_t apic_base; /* as last seen */
 	uint64_t cr8;	   /* as the VMM last said */
 	uint64_t kvmclock; /* MSR_KVM_SYSTEM_TIME: address, bit 0 on */
@@ -65,6 +64,17 @@ long vcpu_create(struct vm *vm, unsigned long id);
 
 /* At the end of its VM. */
 void vcpu_free(struct vcpu *v);
+
+/* The lock of an ioctl on it. */
+static inline void vcpu_lock(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+}
+
+static inline void vcpu_unlock(struct vcpu *v)
+{
+	pthread_mutex_unlock(&v->lock);
+}
 
 /* End its sleep. Any thread. */
 void vcpu_wake(struct vcpu *v);

@@ -9,6 +9,7 @@
 #include "vcpu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,26 @@ bool vm_map_ring(struct vm *vm, void *at)
 		    0) != MAP_FAILED;
 }
 
+/* Said once: it works without, only slower. */
+static void look_at_huge_pages(void)
+{
+	static const char path[] =
+		"/sys/kernel/mm/transparent_hugepage/enabled";
+	static bool said;
+	char text[64] = "";
+	int fd;
+
+	if (said)
+		return;
+	said = true;
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "[never]"))
+		say("guests have small pages only: echo madvise > %s", path);
+	syscall(SYS_close, fd);
+}
+
 static long create_failed(long e)
 {
 	switch (e) {
@@ -145,6 +166,7 @@ long vm_create(unsigned long type)
 
 	if (type)
 		return -EINVAL;
+	look_at_huge_pages();
 	vm = vm_new();
 	if (!vm)
 		return -ENOMEM;

@@ -397,6 +397,20 @@ static void descriptors(void)
 	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
 }
 
+/* Killed with its guest running: luvkvm has to free the VM. */
+static void die(void)
+{
+	static const uint8_t code[] = { 0xeb, 0xfe };
+	struct itimerval t = { .it_value = { 0, 10000 } };
+	struct sigaction act = { .sa_handler = SIG_DFL };
+
+	sigaction(SIGALRM, &act, NULL);
+	start(code, sizeof(code));
+	setitimer(ITIMER_REAL, &t, NULL);
+	ioctl(cpu, KVM_RUN, 0);
+	expect(false, "KVM_RUN outlived SIGALRM");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -410,6 +424,8 @@ int main(int argc, char **argv)
 	};
 
 	machine();
+	if (argc > 1 && !strcmp(argv[1], "die"))
+		die();
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (argc > 1 && strcmp(argv[1], tests[i].name))
 			continue;
