@@ -168,7 +168,7 @@ test: unit
 # --- whole machines -----------------------------------------------------------
 
 run: deps all
-	scripts/run-nested.sh -v -o $(B)/run linux-dom0
+	scripts/run-nested.sh -v -o $(B)/run two-domus
 
 # Everything with both compilers; the machines run what gcc made.
 nested-test: deps
