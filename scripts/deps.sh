@@ -9,7 +9,7 @@ set -eu
 
 # make run/test/nested-test: compilers, C libraries, git for the version
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
-	libjansson-dev'
+	libjansson-dev libzydis-dev'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
 # dom0's disk and initramfs, and what runs in them
