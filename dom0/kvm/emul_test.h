@@ -127,7 +127,8 @@ static inline void rig_stop(struct rig *r)
 static inline void rig_log(struct rig *r, const char *what, uint64_t where,
 			   const uint8_t *data, unsigned n)
 {
-	r->exits++;
+	if (++r->exits >= 2000) /* a REP without end */
+		r->c.stop = true;
 	if (r->log_len > LOG_MAX - 128)
 		return;
 	r->log_len += (unsigned)sprintf(r->log + r->log_len, "%s%llx:", what,
