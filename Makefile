@@ -114,6 +114,7 @@ EMUL	:= $(filter-out %_test.c,$(wildcard dom0/kvm/emul*.c))
 UNIT_KVM_EMUL := $(patsubst dom0/kvm/%_test.c,%,$(wildcard dom0/kvm/emul*_test.c))
 $(foreach t,$(UNIT_KVM_EMUL),$(eval UNIT_DEPS_kvm-$(t) := \
 	$(filter-out dom0/kvm/$(t).c,$(EMUL))))
+UNIT_DEPS_kvm-emul_walk += vmm/gwalk.c
 $(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test): UNIT_LIBS := -lZydis
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
