@@ -268,7 +268,7 @@ static int begin(struct emul_ctx *c)
 	r = emul_fetch(c);
 	c->hint_valid = false;
 	c->insn_len = 0;
-	return r;
+	return r != GO_ON ? r : emul_fast(c);
 }
 
 static int run_phase(struct emul_ctx *c, unsigned phase)
@@ -294,6 +294,8 @@ enum emul_status emul_step(struct emul_ctx *c)
 
 	c->single_step = false;
 	s->iterations = 0;
+	if (s->waiting && s->fast)
+		return (enum emul_status)emul_fast_answer(c);
 	if (s->waiting)
 		take_answer(c);
 	else

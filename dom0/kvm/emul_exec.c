@@ -21,16 +21,6 @@ uint64_t emul_ea(const struct emul_ctx *c, const struct emul_insn *insn)
 	return ea & size_mask(insn->asize);
 }
 
-static uint64_t merge(uint64_t old, uint64_t value, unsigned shift,
-		      unsigned size)
-{
-	const uint64_t mask = size_mask(size) << shift;
-
-	if (size >= 4) /* 4 bytes clear the upper half */
-		return value & mask;
-	return (old & ~mask) | (value << shift & mask);
-}
-
 void emul_set_gpr(struct emul_ctx *c, unsigned reg, unsigned shift,
 		  unsigned size, uint64_t value)
 {
@@ -39,12 +29,13 @@ void emul_set_gpr(struct emul_ctx *c, unsigned reg, unsigned shift,
 	for (unsigned i = 0; i < s->writes; i++) {
 		if (s->write[i].reg != reg)
 			continue;
-		s->write[i].value = merge(s->write[i].value, value, shift,
-					  size);
+		s->write[i].value = emul_merge(s->write[i].value, value,
+					       shift, size);
 		return;
 	}
 	s->write[s->writes].reg = (uint8_t)reg;
-	s->write[s->writes++].value = merge(c->gpr[reg], value, shift, size);
+	s->write[s->writes++].value =
+		emul_merge(c->gpr[reg], value, shift, size);
 }
 
 /* Bytes of the stack pointer. */
@@ -55,7 +46,7 @@ static unsigned stack_size(const struct emul_ctx *c)
 	return c->seg[EMUL_SS].attrib & SEG_DB ? 4 : 2;
 }
 
-static uint64_t get_operand(const struct emul_ctx *c, const struct operand *o)
+uint64_t emul_operand(const struct emul_ctx *c, const struct operand *o)
 {
 	const struct emul_state *s = c->state;
 	uint64_t v;
@@ -114,7 +105,7 @@ static uint64_t bit_offset(const struct emul_ctx *c,
 			   const struct emul_insn *insn)
 {
 	const unsigned log2_bits = insn->size == 8 ? 6 : insn->size == 4 ? 5 : 4;
-	const int64_t bit = (int64_t)sign_extend(get_operand(c, &insn->src),
+	const int64_t bit = (int64_t)sign_extend(emul_operand(c, &insn->src),
 						 insn->size);
 
 	return (uint64_t)((bit >> log2_bits) * insn->size);
@@ -199,11 +190,11 @@ static void exec_cmpxchg(struct emul_ctx *c, const struct emul_insn *insn)
 {
 	struct emul_state *s = c->state;
 	const uint64_t acc = get_gpr(c, RAX, insn->size);
-	const uint64_t old = get_operand(c, &insn->dst);
+	const uint64_t old = emul_operand(c, &insn->dst);
 
 	emul_alu(OP_CMP, acc, old, insn->size, &s->new_rflags);
 	if (acc == old)
-		set_operand(c, &insn->dst, get_operand(c, &insn->src));
+		set_operand(c, &insn->dst, emul_operand(c, &insn->src));
 	else
 		emul_set_gpr(c, RAX, 0, insn->size, old);
 }
@@ -211,9 +202,9 @@ static void exec_cmpxchg(struct emul_ctx *c, const struct emul_insn *insn)
 static void exec_bit(struct emul_ctx *c, const struct emul_insn *insn)
 {
 	struct emul_state *s = c->state;
-	const unsigned n = get_operand(c, &insn->src) & (insn->size * 8u - 1);
+	const unsigned n = emul_operand(c, &insn->src) & (insn->size * 8u - 1);
 	const uint64_t bit = UINT64_C(1) << n;
-	const uint64_t old = get_operand(c, &insn->dst);
+	const uint64_t old = emul_operand(c, &insn->dst);
 
 	s->new_rflags &= ~RFLAGS_CF;
 	if (old & bit)
@@ -229,8 +220,8 @@ static void exec_bit(struct emul_ctx *c, const struct emul_insn *insn)
 /* Written in this order: with XADD of one register to itself, the sum stays. */
 static void exec_exchange(struct emul_ctx *c, const struct emul_insn *insn)
 {
-	const uint64_t a = get_operand(c, &insn->dst);
-	const uint64_t b = get_operand(c, &insn->src);
+	const uint64_t a = emul_operand(c, &insn->dst);
+	const uint64_t b = emul_operand(c, &insn->src);
 
 	set_operand(c, &insn->src, a);
 	if (insn->op == OP_XADD)
@@ -267,7 +258,7 @@ static int exec_xmm(struct emul_ctx *c, const struct emul_insn *insn)
 static int exec_branch(struct emul_ctx *c, const struct emul_insn *insn)
 {
 	struct emul_state *s = c->state;
-	const uint64_t target = get_operand(c, &insn->dst) &
+	const uint64_t target = emul_operand(c, &insn->dst) &
 				size_mask(insn->size);
 	uint64_t linear;
 	const bool ok = insn->mode == 8 ?
@@ -283,7 +274,7 @@ static int exec_branch(struct emul_ctx *c, const struct emul_insn *insn)
 
 static void exec_move(struct emul_ctx *c, const struct emul_insn *insn)
 {
-	uint64_t v = get_operand(c, &insn->src);
+	uint64_t v = emul_operand(c, &insn->src);
 
 	if (insn->op == OP_MOVSX)
 		v = sign_extend(v, insn->src.size);
@@ -294,8 +285,8 @@ static void exec_move(struct emul_ctx *c, const struct emul_insn *insn)
 
 static void exec_alu(struct emul_ctx *c, const struct emul_insn *insn)
 {
-	const uint64_t r = emul_alu(insn->op, get_operand(c, &insn->dst),
-				    get_operand(c, &insn->src), insn->size,
+	const uint64_t r = emul_alu(insn->op, emul_operand(c, &insn->dst),
+				    emul_operand(c, &insn->src), insn->size,
 				    &c->state->new_rflags);
 
 	if (insn->op != OP_CMP && insn->op != OP_TEST)
@@ -329,7 +320,7 @@ int emul_exec(struct emul_ctx *c)
 		exec_bit(c, insn);
 		return GO_ON;
 	case OP_PUSH:
-		s->a[1].data.q[0] = get_operand(c, &insn->dst);
+		s->a[1].data.q[0] = emul_operand(c, &insn->dst);
 		return GO_ON;
 	case OP_POP:
 		s->a[1].data.q[0] = s->a[0].data.q[0];

@@ -7,6 +7,7 @@
  *   emul_walk.c    paging, and the cache of translations
  *   emul_exec.c    what an instruction does with its operands
  *   emul_alu.c     arithmetic and RFLAGS
+ *   emul_fast.c    a plain move, without the phases
  *   emul_string.c  string instructions and their REP
  */
 #pragma once
@@ -137,6 +138,7 @@ struct emul_state {
 	uint8_t phase, acc, piece; /* where it stands */
 	bool waiting;		   /* for what the last step asked */
 	uint8_t asked;		   /* enum emul_status */
+	bool fast;		   /* it waits in emul_fast.c */
 	bool again;		   /* REP: this is not the last iteration */
 	unsigned iterations;	   /* of REP, since emul_step() was called */
 	unsigned retries;	   /* of a locked operation that was raced */
@@ -202,6 +204,17 @@ static inline uint64_t get_gpr(const struct emul_ctx *c, unsigned reg,
 	return c->gpr[reg] & size_mask(size);
 }
 
+/* A register of which `size` bytes at bit `shift` are written. */
+static inline uint64_t emul_merge(uint64_t old, uint64_t value, unsigned shift,
+				  unsigned size)
+{
+	const uint64_t mask = size_mask(size) << shift;
+
+	if (size >= 4) /* 4 bytes clear the upper half */
+		return value & mask;
+	return (old & ~mask) | (value << shift & mask);
+}
+
 /* --- emul_decode.c --------------------------------------------------------- */
 
 /* Decode `n` bytes. False: too few, or no instruction; *more tells which. */
@@ -223,6 +236,9 @@ int emul_raise(struct emul_ctx *c, unsigned vector, uint32_t error);
 int emul_linear(struct emul_ctx *c, unsigned seg, uint64_t ea, unsigned size,
 		bool write, uint64_t *linear);
 
+/* Is hint_gpa where this operand, within a page, lies? */
+bool emul_is_hinted(const struct emul_ctx *c, uint64_t linear, bool write);
+
 /* Make *a of `size` <= 16 bytes at seg:ea, translated; nothing is read. */
 int emul_access(struct emul_ctx *c, struct access *a, unsigned mode,
 		unsigned seg, uint64_t ea, unsigned size);
@@ -240,12 +256,22 @@ int emul_translate(struct emul_ctx *c, uint64_t linear, unsigned access,
 /* --- emul_exec.c ------------------------------------------------------------ */
 
 uint64_t emul_ea(const struct emul_ctx *c, const struct emul_insn *insn);
+/* The value of an operand; one in memory has been loaded. */
+uint64_t emul_operand(const struct emul_ctx *c, const struct operand *o);
+
 int emul_prepare(struct emul_ctx *c);
 int emul_exec(struct emul_ctx *c);
 
 /* Have commit write `size` bytes, at bit `shift`, of a register. */
 void emul_set_gpr(struct emul_ctx *c, unsigned reg, unsigned shift,
 		  unsigned size, uint64_t value);
+
+/* --- emul_fast.c ------------------------------------------------------------ */
+
+/* The instruction just fetched. GO_ON: it is not for this file. */
+int emul_fast(struct emul_ctx *c);
+/* What emul_fast() asked has been done. */
+int emul_fast_answer(struct emul_ctx *c);
 
 /* --- emul_alu.c ------------------------------------------------------------- */
 

@@ -77,15 +77,15 @@ int emul_linear(struct emul_ctx *c, unsigned seg, uint64_t ea, unsigned size,
  * The CPU has translated what it could not access, so that need not be done
  * again; not where two operands could be meant.
  */
-static bool is_hinted(struct emul_ctx *c, uint64_t linear, unsigned mode)
+bool emul_is_hinted(const struct emul_ctx *c, uint64_t linear, bool write)
 {
-	struct emul_state *s = c->state;
+	const struct emul_state *s = c->state;
 	const unsigned op = s->insn->op;
 	const bool one = op < OP_PUSH || op == OP_XMM || op == OP_XMM_ALIGNED;
 
 	return s->hint_valid && one &&
 	       ((linear ^ s->hint_gpa) & (PAGE - 1)) == 0 &&
-	       (s->hint_write || !(mode & ACC_W));
+	       (s->hint_write || !write);
 }
 
 /* Add the part of an access that lies in one page. */
@@ -94,7 +94,7 @@ static int add_pieces(struct emul_ctx *c, struct access *a, uint64_t linear,
 {
 	uint64_t gpa;
 
-	if (n == a->size && is_hinted(c, linear, a->mode)) {
+	if (n == a->size && emul_is_hinted(c, linear, a->mode & ACC_W)) {
 		gpa = c->state->hint_gpa;
 	} else {
 		const int r = emul_translate(
