@@ -306,10 +306,8 @@ enum emul_status emul_step(struct emul_ctx *c)
 		r = run_phase(c, phase);
 		if (r != GO_ON)
 			break;
-		if (s->phase != phase) /* it goes back itself */
-			goto reset;
-		s->phase++;
-	reset:
+		if (s->phase == phase) /* it may have gone back */
+			s->phase++;
 		s->acc = s->piece = 0;
 	}
 	return (enum emul_status)r;

@@ -362,7 +362,7 @@ int emul_fetch(struct emul_ctx *c)
 		r = check_row(c, row, &hit);
 	if (r == GO_ON && !hit)
 		r = decode_new(c, row, rip);
-	if (r == EMUL_EXCEPTION || r != GO_ON)
+	if (r != GO_ON)
 		return r;
 	s->insn = row;
 	return row->op == OP_NONE ? EMUL_UNHANDLED : GO_ON;

@@ -2,9 +2,6 @@
 /* emul_string_test.c - REP, port I/O, stacks, faults on the way, restarts. */
 #include "emul_test.h"
 
-#define TF (1u << 8)
-#define DF (1u << 10)
-
 static struct rig r;
 
 static int start_32(void **state)
@@ -105,11 +102,11 @@ static void test_stop_and_trap(void **state)
 	assert_int_equal(r.c.rip, CODE);
 	assert_false(r.c.single_step);
 	r.c.stop = false;
-	r.c.rflags |= TF;
+	r.c.rflags |= RFLAGS_TF;
 	assert_int_equal(rig_run(&r), EMUL_DONE);
 	assert_int_equal(r.c.gpr[1], 3);
 	assert_true(r.c.single_step);
-	r.c.rflags &= ~(uint64_t)TF;
+	r.c.rflags &= ~RFLAGS_TF;
 	assert_int_equal(rig_run(&r), EMUL_DONE);
 	assert_int_equal(r.c.gpr[1], 0);
 	/* Over RAM alone it is bounded. */
@@ -131,7 +128,7 @@ static void test_ins_pages(void **state)
 		assert_int_equal(r.ram[0x5001 + i], (uint8_t)i);
 	assert_int_equal(r.exits, 5);
 	/* Downwards: one by one. */
-	r.c.rflags |= DF;
+	r.c.rflags |= RFLAGS_DF;
 	registers(3, 0, 0x5004);
 	r.port_next = 0x40;
 	assert_int_equal(RUN(&r, "\xf3\x6d"), EMUL_DONE);

@@ -194,6 +194,46 @@ static void test_ports(void **state)
 	rig_stop(&r);
 }
 
+/* 16-bit addresses; a selector; a disk's sector; unreal mode. */
+static void test_real_mode_forms(void **state)
+{
+	static struct rig r;
+
+	(void)state;
+	rig_start(&r, 16);
+	r.c.seg[EMUL_DS].base = DEVICE;
+	r.c.seg[EMUL_DS].selector = 0xd000;
+	r.c.gpr[0] = 0x1234;
+	r.c.gpr[3] = 0xffffff00; /* BX + SI wraps at 64 KiB */
+	r.c.gpr[6] = 0x0110;
+	assert_int_equal(RUN(&r, "\x89\x40\x05"), EMUL_DONE);
+	check_mmio(&r, "Wd0015:3412 ");
+	assert_int_equal(RUN(&r, "\x8c\x1c"), EMUL_DONE);
+	check_mmio(&r, "Wd0110:00d0 ");
+	assert_int_equal(RUN(&r, "\x66\x67\x8b\x04\x25\x15\0\0\0"),
+			 EMUL_DONE);
+	assert_int_equal(r.c.gpr[0], 0x1234);
+	r.c.seg[EMUL_ES].base = 0x8000;
+	r.c.gpr[1] = 256;
+	r.c.gpr[2] = 0x1f0;
+	r.c.gpr[7] = 0;
+	assert_int_equal(RUN(&r, "\xf3\x6d"), EMUL_DONE);
+	assert_int_equal(r.exits, 1);
+	assert_int_equal(r.c.gpr[7], 512);
+	assert_int_equal(r.ram[0x8000 + 511], 0xff);
+	r.c.gpr[1] = 256;
+	r.c.gpr[6] = 0;
+	assert_int_equal(RUN(&r, "\x26\xf3\x6f"), EMUL_DONE);
+	assert_int_equal(r.exits, 1);
+	assert_int_equal(r.c.gpr[6], 512);
+	r.c.seg[EMUL_DS] = (struct luv_segment){ .limit = 0xffffffff,
+						 .attrib = 0x93 };
+	r.c.gpr[3] = 0xfec00000;
+	assert_int_equal(RUN(&r, "\x67\x66\x8b\x43\x10"), EMUL_DONE);
+	check_mmio(&r, "Rfec00010:00000000 ");
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_extend),
 		cmocka_unit_test(test_across_pages),
 		cmocka_unit_test(test_real_and_protected),
+		cmocka_unit_test(test_real_mode_forms),
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_ports),
 	};

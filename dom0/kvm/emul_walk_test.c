@@ -4,7 +4,6 @@
  * another's work on the same manual; and the error codes of page faults.
  */
 #include "emul_test.h"
-#include "emul_int.h"
 #include "../../vmm/gwalk.h"
 
 #define TABLES 0x10000u /* five pages of them */
