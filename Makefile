@@ -146,7 +146,7 @@ UNIT_DEPS_kvm-irqchip_threads := $(UNIT_DEPS_kvm-irqchip) dom0/kvm/irqchip.c
 UNIT_DEPS_kvm-wakeup := dom0/kvm/quiet.c
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 
-EMUL	:= $(filter-out %_test.c,$(wildcard dom0/kvm/emul*.c))
+EMUL	:= $(filter-out %_test.c,$(wildcard dom0/kvm/emul.c dom0/kvm/emul_*.c))
 UNIT_KVM_EMUL := $(patsubst dom0/kvm/%_test.c,%,$(wildcard dom0/kvm/emul*_test.c))
 $(foreach t,$(UNIT_KVM_EMUL),$(eval UNIT_DEPS_kvm-$(t) := \
 	$(filter-out dom0/kvm/$(t).c,$(EMUL))))
