@@ -82,7 +82,7 @@ done
 for f; do
 	rm -f "$r/bin/${f##*/}"
 	cp "$f" "$r/bin/"
-	strip --strip-unneeded "$r/bin/${f##*/}"
+	strip --strip-unneeded "$r/bin/${f##*/}" 2>/dev/null || : # a script
 	add_libraries "$f"
 done
 
