@@ -180,7 +180,7 @@ run: deps all
 # Everything with both compilers; the machines run what gcc made.
 nested-test: deps
 	$(MAKE) CC=gcc all unit
-	$(MAKE) CC=clang B=$(B)/clang $(B)/clang/luvalley.elf dom0-bin unit
+	$(MAKE) CC=clang B=$(B)/clang $(B)/clang/luvalley.elf dom0-bin kvm unit
 	scripts/nested-test.sh scenarios/nested-test.list $(UNIT) $(UNIT:$(B)/%=$(B)/clang/%)
 
 deps:

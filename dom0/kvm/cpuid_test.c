@@ -101,17 +101,16 @@ static void leaf_d_is_what_the_vmm_switches(void **state)
 
 static void too_little_room(void **state)
 {
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 e[256];
-	} c = { .head = { .nent = 3 } };
+	static uint64_t room[(256 * sizeof(struct kvm_cpuid_entry2)) / 8 + 1];
+	struct kvm_cpuid2 *c = (struct kvm_cpuid2 *)(void *)room;
 
 	(void)state;
-	assert_int_equal(system_get_supported_cpuid(NULL, (uintptr_t)&c),
+	c->nent = 3;
+	assert_int_equal(system_get_supported_cpuid(NULL, (uintptr_t)c),
 			 -E2BIG);
-	c.head.nent = 256;
-	assert_int_equal(system_get_supported_cpuid(NULL, (uintptr_t)&c), 0);
-	assert_int_equal(c.head.nent, count);
+	c->nent = 256;
+	assert_int_equal(system_get_supported_cpuid(NULL, (uintptr_t)c), 0);
+	assert_int_equal(c->nent, count);
 	assert_int_equal(cpuid_supported(NULL, 0), count);
 }
 

@@ -173,14 +173,17 @@ static void a_clock_is_filled_before_the_guest_runs(void **state)
 
 static void get_and_set_count(void **state)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e[3];
-	} m = { { 3, 0 }, { { 0x200, 0, 7 }, { 0x9999, 0, 0 }, { 0x201, 0, 9 } } };
+	static const struct kvm_msr_entry rows[3] = {
+		{ 0x200, 0, 7 }, { 0x9999, 0, 0 }, { 0x201, 0, 9 }
+	};
+	uint64_t room[8] = { 0 };
+	struct kvm_msrs *m = (struct kvm_msrs *)(void *)room;
 
 	(void)state;
-	assert_int_equal(vcpu_ioctl_set_msrs(&cpu, (uintptr_t)&m), 1);
-	assert_int_equal(vcpu_ioctl_get_msrs(&cpu, (uintptr_t)&m), 1);
+	m->nmsrs = 3;
+	memcpy(m->entries, rows, sizeof(rows));
+	assert_int_equal(vcpu_ioctl_set_msrs(&cpu, (uintptr_t)m), 1);
+	assert_int_equal(vcpu_ioctl_get_msrs(&cpu, (uintptr_t)m), 1);
 	assert_int_equal(get(0x201), 0);
 }
 
