@@ -21,6 +21,7 @@ errors()
 
 n=$(errors)
 [ "$n" = 0 ] || { cat out; echo "${model##*/}: errors: ${n:-no answer}"; exit 1; }
+# shellcheck disable=SC2013 # words
 for variant in $(grep -o 'BROKEN_[A-Z]*' "$model" | sort -u); do
 	n=$(errors "-D$variant")
 	[ "${n:-0}" != 0 ] || { cat out; echo "$variant was not found"; exit 1; }
