@@ -358,7 +358,14 @@ make_mbr()
 
 disk0=$out/disk0.img disk1=''
 [ -z "$domu" ] || [ -r "$top/build/dom0/domu.img" ] || die "no build/dom0/domu.img: run 'make dom0' first"
-[ -z "$domu" ] || disk1=$top/build/dom0/domu.img
+if [ -n "$domu" ]; then
+	disk1=$top/build/dom0/domu.img
+	# Bochs locks a disk's file and writes to it: a copy for each run.
+	if [ "$emulator" = bochs ]; then
+		cp --sparse=always "$disk1" "$out/disk1.img"
+		disk1=$out/disk1.img
+	fi
+fi
 case $boot-$bare in
 second-disk-1) make_disk "$disk0" os os ;;
 second-disk-)
