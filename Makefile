@@ -146,9 +146,16 @@ UNIT_DEPS_kvm-irqchip_threads := $(UNIT_DEPS_kvm-irqchip) dom0/kvm/irqchip.c
 UNIT_DEPS_kvm-wakeup := dom0/kvm/quiet.c
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 
+EMUL	:= $(filter-out %_test.c,$(wildcard dom0/kvm/emul.c dom0/kvm/emul_*.c))
+UNIT_KVM_EMUL := $(patsubst dom0/kvm/%_test.c,%,$(wildcard dom0/kvm/emul*_test.c))
+$(foreach t,$(UNIT_KVM_EMUL),$(eval UNIT_DEPS_kvm-$(t) := \
+	$(filter-out dom0/kvm/$(t).c,$(EMUL))))
+UNIT_DEPS_kvm-emul_walk += vmm/gwalk.c
+$(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test): UNIT_LIBS := -lZydis
+
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka $(UNIT_LIBS)
 
 UNIT	+= $(UNIT_KVM)
 
@@ -168,7 +175,7 @@ test: unit
 # --- whole machines -----------------------------------------------------------
 
 run: deps all
-	scripts/run-nested.sh -v -o $(B)/run linux-dom0
+	scripts/run-nested.sh -v -o $(B)/run two-domus
 
 # Everything with both compilers; the machines run what gcc made.
 nested-test: deps

@@ -37,6 +37,7 @@ static const struct {
 	STR(INS, B), STR(INS, W), STR(INS, D),
 	STR(OUTS, B), STR(OUTS, W), STR(OUTS, D),
 	XMM(MOVD), XMM(MOVQ), XMM(MOVDQU), XMM(MOVUPS), XMM(MOVUPD),
+	XMM(MOVSS),
 	XMMA(MOVDQA), XMMA(MOVAPS), XMMA(MOVAPD), XMMA(MOVNTDQ),
 	XMMA(MOVNTPS), XMMA(MOVNTPD), XMMA(MOVNTDQA),
 	{ ZYDIS_MNEMONIC_MOVNTI, OP_MOV },
@@ -57,7 +58,7 @@ static unsigned op_of(const ZydisDecodedInstruction *z)
 	/* MOVSD and CMPSD are names of two instructions each. */
 	if (op >= OP_MOVS && z->meta.category != ZYDIS_CATEGORY_STRINGOP &&
 	    z->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
-		return OP_NONE;
+		return z->mnemonic == ZYDIS_MNEMONIC_MOVSD ? OP_XMM : OP_NONE;
 	return op;
 }
 
@@ -363,7 +364,6 @@ int emul_fetch(struct emul_ctx *c)
 		r = decode_new(c, row, rip);
 	if (r != GO_ON)
 		return r;
-	s->current = *row;
-	s->insn = &s->current;
+	s->insn = row;
 	return row->op == OP_NONE ? EMUL_UNHANDLED : GO_ON;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * emul_int.h - what the files of the instruction engine share.
- *   emul.c         emul_step(): replay until all devices have answered, commit
+ *   emul.c         the phases of an instruction, and emul_step()
  *   emul_decode.c  bytes to struct emul_insn, and the cache of those
  *   emul_mem.c     segments, fetching, and the pieces of an access
  *   emul_walk.c    paging, and the cache of translations
  *   emul_exec.c    what an instruction does with its operands
  *   emul_alu.c     arithmetic and RFLAGS
+ *   emul_fast.c    a plain move, without the phases
  *   emul_string.c  string instructions and their REP
  */
 #pragma once
@@ -95,38 +96,75 @@ struct emul_insn {
 	uint64_t disp, imm;		 /* sign-extended */
 };
 
-/* A device's access that an instruction has made: replayed, not made again. */
-#define LOG_MAX 16
-struct logged {
-	uint8_t data[8];
+/* An operand in memory: its bytes, and where they lie. */
+struct piece {
+	uint64_t gpa;
+	uint8_t off, len; /* in data; at most 8 bytes, in one page */
 };
 
-/* A register that commit writes. */
-#define WRITES_MAX 4
-struct reg_write {
-	uint8_t reg, shift, size;
-	uint64_t value;
+enum { ACC_R = 1, ACC_W = 2 };
+
+struct access {
+	uint8_t mode; /* ACC_*; 0: not there */
+	uint8_t size, pieces;
+	struct piece piece[4]; /* 16 bytes across a page: 3 */
+	union { uint8_t b[16]; uint64_t q[2]; } data;
 };
+
+enum xlat_access { XLAT_READ, XLAT_WRITE, XLAT_EXEC };
+
+/*
+ * A translation, and the paging-structure entries it is made of. It is
+ * believed only while memory has the same entries: nobody tells of INVLPG.
+ */
+#define WALK_MAX 5
+
+struct xlat {
+	uint64_t key; /* linear page, and in its low bits what was checked */
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t gpa; /* of the page */
+	uint8_t entries, entry_size; /* entries 0: an empty row */
+	struct { uint64_t gpa, value; } entry[WALK_MAX];
+};
+
+enum phase { PHASE_PREPARE, PHASE_LOAD, PHASE_EXEC, PHASE_STORE,
+	     PHASE_COMMIT };
 
 #define DECODE_ROWS 128
+#define XLAT_ROWS   32
+#define WRITES_MAX  4
 
 struct emul_state {
-	bool pending;	   /* a device has been asked */
-	uint8_t asked;	   /* enum emul_status */
-	uint8_t done, next; /* of log[]: made, and replayed so far */
-	struct logged log[LOG_MAX];
+	uint8_t phase, acc, piece; /* where it stands */
+	bool waiting;		   /* for what the last step asked */
+	uint8_t asked;		   /* enum emul_status */
+	bool fast;		   /* it waits in emul_fast.c */
+	bool again;		   /* REP: this is not the last iteration */
+	unsigned iterations;	   /* of REP, since emul_step() was called */
+	unsigned retries;	   /* of a locked operation that was raced */
 	const struct emul_insn *insn;
+	/* [0]: the operand in memory, or what is read of two. */
+	struct access a[2];
+	uint64_t locked; /* what a locked operation found */
 	bool hint_valid, hint_write;
 	uint64_t hint_gpa;
-	struct emul_insn current; /* a copy: its cache row may be reused */
 
 	/* What commit does. */
 	uint64_t new_rip, new_rflags;
 	uint8_t writes;
-	struct reg_write write[WRITES_MAX];
+	struct { uint8_t reg; uint64_t value; } write[WRITES_MAX];
 	bool write_xmm;
-	uint8_t xmm_reg, xmm[16];
+	uint8_t xmm[16];
 
+	/*
+	 * Elements of an iteration of a string instruction: INS and OUTS with
+	 * REP take as many as pio_data and the page in memory have, in one.
+	 * 0: REP with a count of 0.
+	 */
+	uint32_t bulk, stored;
+	bool pio_done; /* the port has had its access */
+
+	struct xlat xlat[XLAT_ROWS];
 	struct emul_insn decoded[DECODE_ROWS];
 };
 
@@ -166,6 +204,17 @@ static inline uint64_t get_gpr(const struct emul_ctx *c, unsigned reg,
 	return c->gpr[reg] & size_mask(size);
 }
 
+/* A register of which `size` bytes at bit `shift` are written. */
+static inline uint64_t emul_merge(uint64_t old, uint64_t value, unsigned shift,
+				  unsigned size)
+{
+	const uint64_t mask = size_mask(size) << shift;
+
+	if (size >= 4) /* 4 bytes clear the upper half */
+		return value & mask;
+	return (old & ~mask) | (value << shift & mask);
+}
+
 /* --- emul_decode.c --------------------------------------------------------- */
 
 /* Decode `n` bytes. False: too few, or no instruction; *more tells which. */
@@ -180,38 +229,49 @@ int emul_fetch(struct emul_ctx *c);
 /* Leave an exception; returns EMUL_EXCEPTION. */
 int emul_raise(struct emul_ctx *c, unsigned vector, uint32_t error);
 
-/* Translate and limit-check `size` bytes at `ea` of a segment. */
+/*
+ * Linear address of `size` bytes at `ea` of a segment, which allows them.
+ * Size 0: nothing is checked, the CPU has.
+ */
 int emul_linear(struct emul_ctx *c, unsigned seg, uint64_t ea, unsigned size,
 		bool write, uint64_t *linear);
 
-/* Translate one linear address; access: EMUL_ACC_*. */
-enum emul_access { EMUL_ACC_R, EMUL_ACC_W, EMUL_ACC_X };
-int emul_translate(struct emul_ctx *c, uint64_t linear, enum emul_access access,
-		   uint64_t *gpa);
+/* Is hint_gpa where this operand, within a page, lies? */
+bool emul_is_hinted(const struct emul_ctx *c, uint64_t linear, bool write);
 
-/* A place in memory, translated: at most two pages. */
-struct place {
-	uint64_t gpa[2];
-	unsigned len[2]; /* bytes in each */
-};
-int emul_place(struct emul_ctx *c, struct place *p, bool write, unsigned seg,
-	       uint64_t ea, unsigned size);
-/* Read and write one, devices included: GO_ON, or what a device is asked. */
-int emul_load(struct emul_ctx *c, const struct place *p, void *buf);
-int emul_store(struct emul_ctx *c, const struct place *p, const void *buf);
+/* Make *a of `size` <= 16 bytes at seg:ea, translated; nothing is read. */
+int emul_access(struct emul_ctx *c, struct access *a, unsigned mode,
+		unsigned seg, uint64_t ea, unsigned size);
 
 /* Copy `n` bytes of code. GO_ON, a fault, or EMUL_UNHANDLED: not RAM. */
 int emul_read_code(struct emul_ctx *c, uint64_t linear, uint8_t *buf,
 		   unsigned n);
 
+/* --- emul_walk.c ------------------------------------------------------------ */
+
+/* Translate one linear address. access: enum xlat_access. */
+int emul_translate(struct emul_ctx *c, uint64_t linear, unsigned access,
+		   uint64_t *gpa);
+
 /* --- emul_exec.c ------------------------------------------------------------ */
 
-/* All of an instruction but commit. */
+uint64_t emul_ea(const struct emul_ctx *c, const struct emul_insn *insn);
+/* The value of an operand; one in memory has been loaded. */
+uint64_t emul_operand(const struct emul_ctx *c, const struct operand *o);
+
+int emul_prepare(struct emul_ctx *c);
 int emul_exec(struct emul_ctx *c);
 
 /* Have commit write `size` bytes, at bit `shift`, of a register. */
 void emul_set_gpr(struct emul_ctx *c, unsigned reg, unsigned shift,
 		  unsigned size, uint64_t value);
+
+/* --- emul_fast.c ------------------------------------------------------------ */
+
+/* The instruction just fetched. GO_ON: it is not for this file. */
+int emul_fast(struct emul_ctx *c);
+/* What emul_fast() asked has been done. */
+int emul_fast_answer(struct emul_ctx *c);
 
 /* --- emul_alu.c ------------------------------------------------------------- */
 
@@ -221,5 +281,5 @@ uint64_t emul_alu(unsigned op, uint64_t a, uint64_t b, unsigned size,
 
 /* --- emul_string.c ---------------------------------------------------------- */
 
-/* One iteration, or a bunch of port elements. *again: there is another. */
-int emul_string(struct emul_ctx *c, bool *again);
+int emul_string_prepare(struct emul_ctx *c);
+int emul_string_exec(struct emul_ctx *c);
