@@ -10,7 +10,8 @@
 #   -b  bare: boot the same operating system without Luvalley
 # SCENARIO is scenarios/SCENARIO.scn, described in scenarios/README.md.
 # DIR (build/nested/SCENARIO-SUBSTRATE) gets serial.log (COM1), vmm.log (port
-# E9h), emulator.log and stats.json. LUV_KEEP=1 leaves the disk there too.
+# E9h), emulator.log and stats.json. LUV_KEEP=1 leaves the disk there too;
+# LUV_QEMU has more options for QEMU.
 # The last line is PASS, FAIL or SKIP SCENARIO SUBSTRATE: reason; the exit
 # status 0, 1 or 77. 2: the command line or the scenario is wrong.
 set -eu
@@ -20,7 +21,7 @@ cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
 elf=${LUV_ELF:-$top/build/luvalley.elf}
 PATH=$PATH:/usr/sbin:/sbin
 
-usage() { sed -n '4,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { echo "run-nested: $*" >&2; exit 2; }
 
 # --- the command line --------------------------------------------------------
@@ -404,7 +405,7 @@ start_qemu()
 			-rtc base=2024-01-01,clock=vm
 	fi
 	# shellcheck disable=SC2086 # words
-	set -- "$@" -accel "$accel" $qemu_extra
+	set -- "$@" -accel "$accel" $qemu_extra ${LUV_QEMU:-}
 	if [ -n "$inter" ]; then
 		tty=$(stty -g 2>/dev/null || :)
 		set -- "$@" -serial chardev:con -chardev \
