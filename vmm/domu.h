@@ -89,49 +89,49 @@ uint32_t domu_token(unsigned i);
  * domu_take - the vCPU behind handle and id for this CPU alone: nobody else
  * runs or changes it until domu_let_go(). NULL: *why is the negated error.
  */
-struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
+struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
 void domu_let_go(struct vcpu *v);
 
 /* The hypercalls of luvalley.h, by their names. */
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 		       uint64_t tag);
-int64_t domu_vm_destroy(const struct guest_state *g, uint64_t vm);
+int64_t domu_vm_destroy(const struct gpaging *g, uint64_t vm);
 int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag);
-int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
 		     uint64_t len);
-int64_t domu_vm_slot(const struct guest_state *g, uint64_t vm, uint64_t buf);
-int64_t domu_vm_grant(const struct guest_state *g, uint64_t vm, uint64_t slot,
+int64_t domu_vm_slot(const struct gpaging *g, uint64_t vm, uint64_t buf);
+int64_t domu_vm_grant(const struct gpaging *g, uint64_t vm, uint64_t slot,
 		      uint64_t first, uint64_t count);
-int64_t domu_vm_msi(const struct guest_state *g, uint64_t vm, uint64_t address,
+int64_t domu_vm_msi(const struct gpaging *g, uint64_t vm, uint64_t address,
 		    uint64_t data, uint64_t *wake);
-int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t vm,
+int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t vm,
 			    const uint64_t bits[4]);
-int64_t domu_vcpu_create(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_create(const struct gpaging *g, uint64_t vm,
 			 uint64_t id, uint64_t flags);
-int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_kick(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_nmi(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_get(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_set(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_cpuid(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t vm, uint64_t id,
 			uint64_t buf, uint64_t count);
-int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_get(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_read(const struct gpaging *g, uint64_t vm,
 			    uint64_t id, uint64_t offset);
-int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t vm,
 			     uint64_t id, uint64_t offset, uint64_t value);
 
 /* The VM behind a handle, held until domu_put(); NULL: *why. */
-struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why);
 void domu_put(struct vm *vm);
 
@@ -161,7 +161,7 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
  * domu_run - the run hypercall of `d` (dom0 on this CPU): 0 if a domU is now
  * this CPU's current vCPU and d stays at its hypercall; else a negated error.
  */
-int64_t domu_run(struct vcpu *d, const struct guest_state *g);
+int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
 

@@ -115,7 +115,7 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	return taken;
 }
 
-int64_t domu_vm_msi(const struct guest_state *g, uint64_t handle,
+int64_t domu_vm_msi(const struct gpaging *g, uint64_t handle,
 		    uint64_t address, uint64_t data, uint64_t *wake)
 {
 	uint64_t icr = data & 0xc7ff, dest = MSI_DEST(address);
@@ -140,7 +140,7 @@ int64_t domu_vm_msi(const struct guest_state *g, uint64_t handle,
 	return why < 0 ? -LUV_ENOENT : why;
 }
 
-static int64_t request(const struct guest_state *g, uint64_t handle,
+static int64_t request(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, bool nmi)
 {
 	uint64_t wake = 0;
@@ -159,12 +159,12 @@ static int64_t request(const struct guest_state *g, uint64_t handle,
 	return u ? wake != 0 : -LUV_ENOENT;
 }
 
-int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id)
+int64_t domu_vcpu_kick(const struct gpaging *g, uint64_t vm, uint64_t id)
 {
 	return request(g, vm, id, false);
 }
 
-int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id)
+int64_t domu_vcpu_nmi(const struct gpaging *g, uint64_t vm, uint64_t id)
 {
 	return request(g, vm, id, true);
 }

@@ -55,12 +55,14 @@ static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 		return;
 	}
 	*old_xcr0 = xgetbv();
-	xsetbv(*old_xcr0 | mask);
+	if (mask & ~*old_xcr0)
+		xsetbv(*old_xcr0 | mask);
 	__asm__ volatile("xsave64 (%0)" ::"r"(old), "a"((uint32_t)mask),
 			 "d"((uint32_t)(mask >> 32)) : "memory");
 	__asm__ volatile("xrstor64 (%0)" ::"r"(new_), "a"((uint32_t)mask),
 			 "d"((uint32_t)(mask >> 32)) : "memory");
-	xsetbv(new_xcr0);
+	if (new_xcr0 != (*old_xcr0 | mask))
+		xsetbv(new_xcr0);
 }
 
 void domu_run_init(void)
@@ -307,7 +309,7 @@ static void complete(struct vcpu *v, uint64_t in, bool fault)
 	hv->advance(v);
 }
 
-int64_t domu_run(struct vcpu *d, const struct guest_state *g)
+int64_t domu_run(struct vcpu *d, const struct gpaging *g)
 {
 	int64_t why;
 	uint64_t flags = d->gpr[R8];
@@ -317,7 +319,7 @@ int64_t domu_run(struct vcpu *d, const struct guest_state *g)
 	if (!v)
 		return why;
 	u = v->domu;
-	d->cpu->paging = g->paging;
+	d->cpu->paging = *g;
 	u->event = (uint32_t)d->gpr[R10];
 	u->want_window = flags & LUV_RUN_WINDOW;
 	atomic_store(&u->blocked, 0);

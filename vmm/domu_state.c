@@ -69,7 +69,7 @@ static void common_get(const struct domu *u, struct luv_vcpu *s)
 		s->cr8 = u->apic.reg[VLAPIC_TPR] >> 4;
 }
 
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_get(const struct gpaging *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
 	struct luv_vcpu s = { 0 };
@@ -197,7 +197,7 @@ static void common_set(struct domu *u, const struct luv_vcpu *s)
 					s->tsc_offset);
 }
 
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
 	struct luv_vcpu s;
@@ -222,7 +222,7 @@ int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
 
 /* --- extended state ------------------------------------------------------- */
 
-int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
 	uint32_t size = domu_fpu_size();
@@ -257,7 +257,7 @@ static bool fpu_ok(const uint8_t *area, const uint8_t *now, uint64_t mask)
 	return !(header[0] & ~mask);
 }
 
-int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
 	uint32_t size = domu_fpu_size();
@@ -283,7 +283,7 @@ int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t handle,
 /* --- the local APIC ------------------------------------------------------- */
 
 /* As domu_take, of a vCPU that has an APIC. */
-static struct vcpu *take_apic(const struct guest_state *g, uint64_t handle,
+static struct vcpu *take_apic(const struct gpaging *g, uint64_t handle,
 			      uint64_t id, int64_t *why)
 {
 	struct vcpu *v = domu_take(g, handle, id, why);
@@ -295,7 +295,7 @@ static struct vcpu *take_apic(const struct guest_state *g, uint64_t handle,
 	return NULL;
 }
 
-int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_get(const struct gpaging *g, uint64_t handle,
 			   uint64_t id, uint64_t buf)
 {
 	uint32_t page[256];
@@ -310,7 +310,7 @@ int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t handle,
 		       0 : -LUV_EFAULT;
 }
 
-int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t handle,
 			   uint64_t id, uint64_t buf)
 {
 	uint32_t page[256];
@@ -327,7 +327,7 @@ int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t handle,
 	return 0;
 }
 
-int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_read(const struct gpaging *g, uint64_t handle,
 			    uint64_t id, uint64_t offset)
 {
 	uint64_t value = 0;
@@ -344,7 +344,7 @@ int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t handle,
 	return (uint32_t)value;
 }
 
-int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t handle,
 			     uint64_t id, uint64_t offset, uint64_t value)
 {
 	int64_t why;
