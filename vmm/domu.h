@@ -61,6 +61,8 @@ struct domu {
 	bool queued;		/* [p] the caller's event is taken */
 	uint32_t event;		/* [p] what the caller offers */
 	uint8_t eoi;		/* [p] to be told, or 0 */
+	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
+	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
@@ -151,6 +153,14 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	      uint64_t *wake);
 /* Something waits for `u`: see that it looks. Sets its bit in *wake. */
 void domu_notify(struct domu *u, uint64_t *wake);
+/*
+ * EOI without an exit: before anyone looks at the APIC of the vCPU that this
+ * CPU has; when it takes a vector; its MSR, to be checked before.
+ */
+void domu_eoi_sync(struct vcpu *v);
+void domu_eoi_offer(struct vcpu *v, unsigned vector);
+bool domu_pv_eoi_ok(uint64_t value);
+void domu_pv_eoi_set(struct vcpu *v, uint64_t value);
 /* Write a register of its APIC, with all that follows. False: refused. */
 bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value);
 /* The MSRs of APIC and TSC. False: not one of them; *ok: no #GP. */

@@ -161,6 +161,7 @@ static void inject(struct vcpu *v)
 		hv->inject_nmi(v);
 	if (u->has_apic) {
 		hv->domu_sync(v);
+		domu_eoi_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
 		vector = vlapic_pending(&u->apic);
 	}
@@ -172,6 +173,7 @@ static void inject(struct vcpu *v)
 		} else {
 			vlapic_accept(&u->apic, (unsigned)vector);
 			hv->domu_queue(v, BIT(31) | (unsigned)vector);
+			domu_eoi_offer(v, (unsigned)vector);
 			vector = vlapic_pending(&u->apic);
 		}
 	}
@@ -192,6 +194,7 @@ static bool awake(struct vcpu *v)
 		return true;
 	if (!u->has_apic)
 		return (u->event & BIT(31)) && !u->queued;
+	domu_eoi_sync(v);
 	vlapic_tick(&u->apic, rdtsc());
 	return vlapic_pending(&u->apic) >= 0 ||
 	       ((u->event & BIT(31)) && !u->queued &&
@@ -207,6 +210,7 @@ static void take_init(struct vcpu *v)
 	if (init & DOMU_INIT) {
 		hv->domu_reset(v, 0xf000, 0xfff0);
 		vlapic_init(&u->apic);
+		domu_pv_eoi_set(v, 0);
 		u->wait = WAIT_NONE;
 		u->mp_state = u->apic.base & VLAPIC_BASE_BSP ?
 				      LUV_MP_RUNNABLE : LUV_MP_WAIT_SIPI;

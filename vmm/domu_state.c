@@ -65,6 +65,7 @@ static void common_get(const struct domu *u, struct luv_vcpu *s)
 	s->debug = u->debug;
 	memcpy(s->debug_dr, u->debug_dr, sizeof(s->debug_dr));
 	s->debug_dr7 = u->debug_dr7;
+	s->pv_eoi = u->pv_eoi;
 	if (u->has_apic)
 		s->cr8 = u->apic.reg[VLAPIC_TPR] >> 4;
 }
@@ -166,15 +167,18 @@ static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||
-	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3)
+	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3 ||
+	    !domu_pv_eoi_ok(s->pv_eoi))
 		return false;
 	return s->mp_state == LUV_MP_RUNNABLE ||
 	       s->mp_state == LUV_MP_HALTED ||
 	       (s->mp_state == LUV_MP_WAIT_SIPI && u->has_apic);
 }
 
-static void common_set(struct domu *u, const struct luv_vcpu *s)
+static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 {
+	struct domu *u = v->domu;
+
 	u->mp_state = s->mp_state;
 	u->xcr0 = s->xcr0;
 	u->tsc_offset = s->tsc_offset;
@@ -190,6 +194,8 @@ static void common_set(struct domu *u, const struct luv_vcpu *s)
 	}
 	u->apic.reg[VLAPIC_TPR] = (uint32_t)s->cr8 << 4 |
 				  (u->apic.reg[VLAPIC_TPR] & 0xf);
+	if (s->pv_eoi != u->pv_eoi)
+		domu_pv_eoi_set(v, s->pv_eoi);
 	if (s->apic_base != u->apic.base)
 		u->apic.base = s->apic_base;
 	if (s->tsc_deadline != u->apic.tsc_deadline)
@@ -211,7 +217,7 @@ int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 		return why;
 	if (event_ok(&s) && control_ok(&s) && segments_ok(&s) &&
 	    others_ok(v->domu, &s)) {
-		common_set(v->domu, &s);
+		common_set(v, &s);
 		hv->domu_set(v, &s);
 	} else {
 		why = -LUV_EINVAL;
@@ -288,6 +294,8 @@ static struct vcpu *take_apic(const struct gpaging *g, uint64_t handle,
 {
 	struct vcpu *v = domu_take(g, handle, id, why);
 
+	if (v && v->domu->has_apic)
+		domu_eoi_sync(v);
 	if (!v || v->domu->has_apic)
 		return v;
 	domu_let_go(v);
