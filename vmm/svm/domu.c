@@ -24,6 +24,9 @@
 #define V_INTR_MASKING	   BIT(24)
 #define DOMU_ASID	   2
 #define V_TPR		   0xfu
+#define V_INTR_ANY	   (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
+#define V_INTR_VECTOR(n)   ((uint64_t)(n) << 32)
+#define V_INTR_GET(v)	   ((uint32_t)((v) >> 32 & 0xff))
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -88,7 +91,6 @@ void svm_domu_init(struct vcpu *v)
 	b->guest_asid = DOMU_ASID;
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
-	b->v_intr = V_INTR_MASKING;
 	svm_domu_reset(v, 0xf000, 0xfff0);
 }
 
@@ -118,6 +120,8 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	b->cpl = 0;
 	b->g_pat = PAT_RESET;
 	b->eventinj = 0;
+	b->v_intr = V_INTR_MASKING;
+	v->domu->virq = false;
 	b->interrupt_shadow = 0;
 	v->domu->last_cpu = ~0u; /* flush */
 	if (v->cpu->current == v) /* FS, GS, TR, LDTR are in the CPU */
@@ -148,18 +152,46 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
 }
 
+/* Is there an interrupt that svm_domu_queue() has left to the processor? */
+static bool queued(const struct vcpu *v)
+{
+	return v->domu->virq && (vmcb_of(v)->v_intr & V_IRQ);
+}
+
 unsigned svm_domu_ready(struct vcpu *v)
 {
 	const struct vmcb *b = vmcb_of(v);
 	bool enabled = b->rflags & RFLAGS_IF;
 
 	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
-				    !(b->eventinj & EVENT_V)) << 1;
+				    !(b->eventinj & EVENT_V) &&
+				    !queued(v)) << 1;
 }
 
+/*
+ * As a virtual interrupt, not by EVENTINJ: QEMU 7.2 keeps the vector of one
+ * it has injected (helper_vmrun sets exception_index and goes on), and
+ * delivers it again, RFLAGS.IF or not, if it leaves its loop before the next
+ * #VMEXIT. Taken at once, for it is queued only when it can be.
+ */
 void svm_domu_queue(struct vcpu *v, uint32_t event)
 {
-	vmcb_of(v)->eventinj = EVENT_V | (event & EVENT_VECTOR);
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = V_INTR_MASKING | V_INTR_ANY |
+		    V_INTR_VECTOR(event & EVENT_VECTOR) | (b->v_intr & V_TPR);
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	v->domu->virq = true;
+}
+
+void svm_domu_again(struct vcpu *v, uint64_t event)
+{
+	if ((event & EVENT_V) &&
+	    (EVENT_TYPE(event) == EVENT_TYPE_INTR ||
+	     (event & EVENT_VECTOR) >= 32)) /* QEMU: an exception */
+		svm_domu_queue(v, (uint32_t)event);
+	else
+		vmcb_of(v)->eventinj = event;
 }
 
 /*
@@ -171,8 +203,11 @@ void svm_domu_window(struct vcpu *v, unsigned class)
 	struct vmcb *b = vmcb_of(v);
 	uint64_t irq = 0;
 
+	if (queued(v)) /* what comes behind it waits for its EOI */
+		return;
+	v->domu->virq = false;
 	if (class == WINDOW_ANY)
-		irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+		irq = V_INTR_ANY;
 	else if (class)
 		irq = V_IRQ | (uint64_t)class << 16;
 	b->v_intr = V_INTR_MASKING | irq |
@@ -253,7 +288,8 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->idt_base = b->idtr.base;
 	s->idt_limit = b->idtr.limit;
 	s->shadow = b->interrupt_shadow & 1;
-	s->event = (uint32_t)b->eventinj;
+	s->event = queued(v) ? (uint32_t)EVENT_V | V_INTR_GET(b->v_intr) :
+			       (uint32_t)b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
 }
 
@@ -297,11 +333,13 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	b->idtr.base = s->idt_base;
 	b->idtr.limit = s->idt_limit;
 	b->interrupt_shadow = s->shadow & 1;
-	b->eventinj = s->event & EVENT_V ?
-			      s->event | (uint64_t)s->event_error << 32 : 0;
+	b->v_intr = V_INTR_MASKING | s->cr8;
+	b->eventinj = 0;
+	v->domu->virq = false;
+	if (s->event & EVENT_V)
+		svm_domu_again(v, s->event | (uint64_t)s->event_error << 32);
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
 	b->tsc_offset = s->tsc_offset;
-	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) | s->cr8;
 	set_debug(b, s);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }

@@ -216,8 +216,16 @@ static uint64_t interrupted_event(uint64_t e)
 	return soft ? 0 : e;
 }
 
+static void again(struct vcpu *v, uint64_t event)
+{
+	if (v->vm)
+		svm_domu_again(v, event);
+	else
+		vmcb_of(v)->eventinj = event;
+}
+
 /* The kinds that have more to say than their code. */
-static void collateral(struct vmexit *x, struct vmcb *b)
+static void collateral(struct vcpu *v, struct vmexit *x, struct vmcb *b)
 {
 	x->info2 = b->exitinfo2;
 	if (x->reason == SVM_EXIT_NPF) {
@@ -235,7 +243,7 @@ static void collateral(struct vmexit *x, struct vmcb *b)
 		clgi();
 	}
 	if (EVENT_V & b->exitintinfo)
-		b->eventinj = interrupted_event(b->exitintinfo);
+		again(v, interrupted_event(b->exitintinfo));
 }
 
 static inline void decode(struct vcpu *v, struct vmcb *b)
@@ -255,7 +263,7 @@ static inline void decode(struct vcpu *v, struct vmcb *b)
 		if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
 			return;
 	}
-	collateral(x, b);
+	collateral(v, x, b);
 }
 
 /*
