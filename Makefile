@@ -170,6 +170,18 @@ $(B)/unit/%_model: vmm/%.pml scripts/model-test.sh
 
 UNIT	+= $(patsubst vmm/%.pml,$(B)/unit/%_model,$(wildcard vmm/*.pml))
 
+# The table in the documentation is what the launcher prints.
+$(B)/unit/kvm-api_table: $(B)/dom0/luvkvm
+	@mkdir -p $(@D)
+	printf '#!/bin/sh\n"%s" --table | diff "%s" - || { echo "run: make docs"; exit 1; }\n' \
+		$(abspath $<) $(abspath dom0/kvm/API.md) > $@
+	chmod 755 $@
+
+UNIT	+= $(B)/unit/kvm-api_table
+
+docs: $(B)/dom0/luvkvm
+	$< --table > dom0/kvm/API.md
+
 unit: $(UNIT)
 
 test: unit
@@ -196,7 +208,7 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps dom0 dom0-bin guests kvm lint nested-test run test unit
+.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test unit
 .DELETE_ON_ERROR:
 -include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
 

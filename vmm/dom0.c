@@ -333,13 +333,13 @@ static bool mem_cas(void *ctx, gpa_t pa, uint64_t old, uint64_t new_,
 const struct gwalk_mem dom0_mem = { NULL, mem_read, mem_cas };
 
 /* One page's worth of a copy: where it is, if it is RAM and allowed. */
-static enum err piece(const struct guest_state *g, gva_t va, size_t len,
+static enum err piece(const struct gpaging *g, gva_t va, size_t len,
 		      enum gwalk_access access, void **p, size_t *n)
 {
 	uint64_t left;
 	gpa_t pa;
 
-	if (gwalk(&g->paging, va, access, &dom0_mem, &pa, &left) != OK)
+	if (gwalk(g, va, access, &dom0_mem, &pa, &left) != OK)
 		return ERR_FAULT;
 	*n = left < len ? left : len;
 	if (*n > PAGE_SIZE)
@@ -350,7 +350,7 @@ static enum err piece(const struct guest_state *g, gva_t va, size_t len,
 	return OK;
 }
 
-static enum err walk_out(const struct guest_state *g, gva_t dst,
+static enum err walk_out(const struct gpaging *g, gva_t dst,
 			 const void *src, size_t len)
 {
 	for (size_t done = 0; done < len;) {
@@ -367,12 +367,12 @@ static enum err walk_out(const struct guest_state *g, gva_t dst,
 	return OK;
 }
 
-enum err dom0_writable(const struct guest_state *g, gva_t dst, size_t len)
+enum err dom0_writable(const struct gpaging *g, gva_t dst, size_t len)
 {
 	return walk_out(g, dst, NULL, len);
 }
 
-enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
+enum err dom0_copy_out(const struct gpaging *g, gva_t dst,
 		       const void *src, size_t len)
 {
 	enum err e = dom0_writable(g, dst, len);
@@ -380,7 +380,7 @@ enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
 	return e == OK ? walk_out(g, dst, src, len) : e;
 }
 
-enum err dom0_copy_in(const struct guest_state *g, void *dst, gva_t src,
+enum err dom0_copy_in(const struct gpaging *g, void *dst, gva_t src,
 		      size_t len)
 {
 	for (size_t done = 0; done < len;) {
@@ -404,7 +404,7 @@ enum err dom0_fetch(const struct guest_state *g, uint8_t *insn, size_t len,
 		size_t n;
 		void *p;
 
-		if (piece(g, GVA(g->bits == 64 ? va : (uint32_t)va),
+		if (piece(&g->paging, GVA(g->bits == 64 ? va : (uint32_t)va),
 			  len - *got, GW_READ, &p, &n) != OK)
 			break;
 		memcpy(insn + *got, p, n);

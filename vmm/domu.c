@@ -55,9 +55,9 @@ static bool token_ok(uint64_t lo, uint64_t hi)
 	       hi == (all.token[2] | (uint64_t)all.token[3] << 32);
 }
 
-static uint64_t owner_of(const struct guest_state *g)
+static uint64_t owner_of(const struct gpaging *g)
 {
-	return g->paging.cr3 & OWNER_MASK;
+	return g->cr3 & OWNER_MASK;
 }
 
 /*
@@ -74,7 +74,7 @@ static struct vm *hold(uint64_t index)
 	return NULL;
 }
 
-struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why)
 {
 	struct vm *vm = hold(HANDLE_INDEX(handle));
@@ -131,7 +131,7 @@ static struct vm *vm_new(void)
 	return vm;
 }
 
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 		       uint64_t tag)
 {
 	struct vm *vm;
@@ -188,7 +188,7 @@ static int64_t vm_free(struct vm *vm)
 	return 0;
 }
 
-int64_t domu_vm_destroy(const struct guest_state *g, uint64_t handle)
+int64_t domu_vm_destroy(const struct gpaging *g, uint64_t handle)
 {
 	int64_t why;
 	struct vm *vm = domu_find(g, handle, &why);
@@ -232,7 +232,7 @@ static void count(const struct vm *vm, struct luv_vm_stat *s)
 	s->vmm_used = pages * PAGE_SIZE;
 }
 
-int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
 		     uint64_t len)
 {
 	struct luv_vm_stat s = { .index = (uint32_t)index,
@@ -299,7 +299,7 @@ static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
 	return 0;
 }
 
-int64_t domu_vm_slot(const struct guest_state *g, uint64_t handle,
+int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
 		     uint64_t buf)
 {
 	struct luv_slot s;
@@ -319,7 +319,7 @@ int64_t domu_vm_slot(const struct guest_state *g, uint64_t handle,
 	return why;
 }
 
-int64_t domu_vm_grant(const struct guest_state *g, uint64_t handle,
+int64_t domu_vm_grant(const struct gpaging *g, uint64_t handle,
 		      uint64_t slot, uint64_t first, uint64_t n)
 {
 	int64_t why;
@@ -339,7 +339,7 @@ int64_t domu_vm_grant(const struct guest_state *g, uint64_t handle,
 	return why;
 }
 
-int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t handle,
+int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
 			    const uint64_t bits[4])
 {
 	int64_t why;
@@ -385,7 +385,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	return u;
 }
 
-int64_t domu_vcpu_create(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
 			 uint64_t id, uint64_t flags)
 {
 	int64_t why;
@@ -412,7 +412,7 @@ int64_t domu_vcpu_create(const struct guest_state *g, uint64_t handle,
 	return why;
 }
 
-struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
+struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why)
 {
 	struct vm *vm = domu_find(g, handle, why);

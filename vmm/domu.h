@@ -61,6 +61,8 @@ struct domu {
 	bool queued;		/* [p] the caller's event is taken */
 	uint32_t event;		/* [p] what the caller offers */
 	uint8_t eoi;		/* [p] to be told, or 0 */
+	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
+	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
@@ -89,49 +91,49 @@ uint32_t domu_token(unsigned i);
  * domu_take - the vCPU behind handle and id for this CPU alone: nobody else
  * runs or changes it until domu_let_go(). NULL: *why is the negated error.
  */
-struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
+struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
 void domu_let_go(struct vcpu *v);
 
 /* The hypercalls of luvalley.h, by their names. */
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 		       uint64_t tag);
-int64_t domu_vm_destroy(const struct guest_state *g, uint64_t vm);
+int64_t domu_vm_destroy(const struct gpaging *g, uint64_t vm);
 int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag);
-int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
 		     uint64_t len);
-int64_t domu_vm_slot(const struct guest_state *g, uint64_t vm, uint64_t buf);
-int64_t domu_vm_grant(const struct guest_state *g, uint64_t vm, uint64_t slot,
+int64_t domu_vm_slot(const struct gpaging *g, uint64_t vm, uint64_t buf);
+int64_t domu_vm_grant(const struct gpaging *g, uint64_t vm, uint64_t slot,
 		      uint64_t first, uint64_t count);
-int64_t domu_vm_msi(const struct guest_state *g, uint64_t vm, uint64_t address,
+int64_t domu_vm_msi(const struct gpaging *g, uint64_t vm, uint64_t address,
 		    uint64_t data, uint64_t *wake);
-int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t vm,
+int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t vm,
 			    const uint64_t bits[4]);
-int64_t domu_vcpu_create(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_create(const struct gpaging *g, uint64_t vm,
 			 uint64_t id, uint64_t flags);
-int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_kick(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_nmi(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_get(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_set(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_cpuid(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t vm, uint64_t id,
 			uint64_t buf, uint64_t count);
-int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_get(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_read(const struct gpaging *g, uint64_t vm,
 			    uint64_t id, uint64_t offset);
-int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t vm,
 			     uint64_t id, uint64_t offset, uint64_t value);
 
 /* The VM behind a handle, held until domu_put(); NULL: *why. */
-struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why);
 void domu_put(struct vm *vm);
 
@@ -151,6 +153,14 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	      uint64_t *wake);
 /* Something waits for `u`: see that it looks. Sets its bit in *wake. */
 void domu_notify(struct domu *u, uint64_t *wake);
+/*
+ * EOI without an exit: before anyone looks at the APIC of the vCPU that this
+ * CPU has; when it takes a vector; its MSR, to be checked before.
+ */
+void domu_eoi_sync(struct vcpu *v);
+void domu_eoi_offer(struct vcpu *v, unsigned vector);
+bool domu_pv_eoi_ok(uint64_t value);
+void domu_pv_eoi_set(struct vcpu *v, uint64_t value);
 /* Write a register of its APIC, with all that follows. False: refused. */
 bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value);
 /* The MSRs of APIC and TSC. False: not one of them; *ok: no #GP. */
@@ -161,7 +171,7 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
  * domu_run - the run hypercall of `d` (dom0 on this CPU): 0 if a domU is now
  * this CPU's current vCPU and d stays at its hypercall; else a negated error.
  */
-int64_t domu_run(struct vcpu *d, const struct guest_state *g);
+int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
 

@@ -55,12 +55,14 @@ static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 		return;
 	}
 	*old_xcr0 = xgetbv();
-	xsetbv(*old_xcr0 | mask);
+	if (mask & ~*old_xcr0)
+		xsetbv(*old_xcr0 | mask);
 	__asm__ volatile("xsave64 (%0)" ::"r"(old), "a"((uint32_t)mask),
 			 "d"((uint32_t)(mask >> 32)) : "memory");
 	__asm__ volatile("xrstor64 (%0)" ::"r"(new_), "a"((uint32_t)mask),
 			 "d"((uint32_t)(mask >> 32)) : "memory");
-	xsetbv(new_xcr0);
+	if (new_xcr0 != (*old_xcr0 | mask))
+		xsetbv(new_xcr0);
 }
 
 void domu_run_init(void)
@@ -159,6 +161,7 @@ static void inject(struct vcpu *v)
 		hv->inject_nmi(v);
 	if (u->has_apic) {
 		hv->domu_sync(v);
+		domu_eoi_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
 		vector = vlapic_pending(&u->apic);
 	}
@@ -170,6 +173,7 @@ static void inject(struct vcpu *v)
 		} else {
 			vlapic_accept(&u->apic, (unsigned)vector);
 			hv->domu_queue(v, BIT(31) | (unsigned)vector);
+			domu_eoi_offer(v, (unsigned)vector);
 			vector = vlapic_pending(&u->apic);
 		}
 	}
@@ -190,6 +194,7 @@ static bool awake(struct vcpu *v)
 		return true;
 	if (!u->has_apic)
 		return (u->event & BIT(31)) && !u->queued;
+	domu_eoi_sync(v);
 	vlapic_tick(&u->apic, rdtsc());
 	return vlapic_pending(&u->apic) >= 0 ||
 	       ((u->event & BIT(31)) && !u->queued &&
@@ -205,6 +210,7 @@ static void take_init(struct vcpu *v)
 	if (init & DOMU_INIT) {
 		hv->domu_reset(v, 0xf000, 0xfff0);
 		vlapic_init(&u->apic);
+		domu_pv_eoi_set(v, 0);
 		u->wait = WAIT_NONE;
 		u->mp_state = u->apic.base & VLAPIC_BASE_BSP ?
 				      LUV_MP_RUNNABLE : LUV_MP_WAIT_SIPI;
@@ -307,7 +313,7 @@ static void complete(struct vcpu *v, uint64_t in, bool fault)
 	hv->advance(v);
 }
 
-int64_t domu_run(struct vcpu *d, const struct guest_state *g)
+int64_t domu_run(struct vcpu *d, const struct gpaging *g)
 {
 	int64_t why;
 	uint64_t flags = d->gpr[R8];
@@ -317,7 +323,7 @@ int64_t domu_run(struct vcpu *d, const struct guest_state *g)
 	if (!v)
 		return why;
 	u = v->domu;
-	d->cpu->paging = g->paging;
+	d->cpu->paging = *g;
 	u->event = (uint32_t)d->gpr[R10];
 	u->want_window = flags & LUV_RUN_WINDOW;
 	atomic_store(&u->blocked, 0);

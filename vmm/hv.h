@@ -70,7 +70,9 @@ struct hv_ops {
 	uint64_t (*efer)(struct vcpu *v, const uint64_t *value);
 	/* CR4 as the guest reads it: CPUID mirrors bits of it. */
 	uint64_t (*cr4)(struct vcpu *v);
-	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
+	/* What a walk wants; returns guest_state.bits. */
+	unsigned (*paging)(struct vcpu *v, struct gpaging *p);
+	/* Copy out what dumps want, too; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
 	/* Let NMIs reach this CPU's IDT while it does not run a guest. */
 	void (*listen)(void);

@@ -250,6 +250,20 @@ void vlapic_tick(struct vlapic *a, uint64_t now)
 	}
 }
 
+bool vlapic_waits(const struct vlapic *a)
+{
+	uint32_t any = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		any |= a->irr[i];
+	return any;
+}
+
+bool vlapic_level(const struct vlapic *a, unsigned vector)
+{
+	return a->tmr[vector / 32] & 1u << vector % 32;
+}
+
 /* --- registers ------------------------------------------------------------ */
 
 static bool readable(const struct vlapic *a, unsigned reg)

@@ -209,6 +209,90 @@ static void mmio(void)
 	expect(regs.rax == 0xdeadbeef, "rax %#llx", regs.rax);
 }
 
+/*
+ * EOI without an exit: a guest sends itself vector 40h ten times, then 40h and
+ * 50h at once. The bit at 5000h must be set for all but 50h, behind which 40h
+ * waits. At 5010h it counts interrupts, at 5011h EOIs to the x2APIC.
+ */
+extern const uint8_t eoi_guest[], eoi_handler[], eoi_end[];
+__asm__(".pushsection .rodata\n"
+	".code16\n"
+	"eoi_guest:\n"
+	"	movl $0, 0x5000\n"		/* a page that is there */
+	"	xor %edx, %edx\n"
+	"	mov $0x1b, %ecx\n"		/* APIC_BASE: x2APIC */
+	"	mov $0xfee00d00, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x80f, %ecx\n"		/* SVR: on */
+	"	mov $0x1ff, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x4b564d04, %ecx\n"	/* PV_EOI_EN */
+	"	mov $0x5001, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x83f, %ecx\n"		/* SELF IPI */
+	"	mov $10, %bp\n"
+	"	sti\n"
+	"1:	mov $0x40, %eax\n"
+	"	wrmsr\n"
+	"	nop\n"
+	"	dec %bp\n"
+	"	jnz 1b\n"
+	"	cli\n"
+	"	wrmsr\n"
+	"	mov $0x50, %eax\n"
+	"	wrmsr\n"
+	"	sti\n"
+	"	nop\n"
+	"	nop\n"
+	"	mov $0x812, %ecx\n"		/* ISR, vectors 40h to 5fh */
+	"	rdmsr\n"
+	"	out %eax, $0x80\n"
+	"eoi_handler:\n"
+	"	incb 0x5010\n"
+	"	btrl $0, 0x5000\n"
+	"	jc 2f\n"
+	"	incb 0x5011\n"
+	"	push %eax\n"
+	"	push %ecx\n"
+	"	mov $0x80b, %ecx\n"
+	"	xor %eax, %eax\n"
+	"	wrmsr\n"
+	"	pop %ecx\n"
+	"	pop %eax\n"
+	"2:	iret\n"
+	"eoi_end:\n"
+	".code64\n"
+	".popsection\n");
+
+static void pv_eoi(void)
+{
+	const uint16_t handler = (uint16_t)(LOAD + (eoi_handler - eoi_guest));
+	uint32_t isr;
+
+	close(cpu);
+	close(vm);
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	require(vm >= 0, "KVM_CREATE_VM");
+	require(ioctl(vm, KVM_CREATE_IRQCHIP, 0) == 0, "KVM_CREATE_IRQCHIP");
+	slot(0, 0, 0, RAM, ram);
+	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	require(cpu >= 0, "KVM_CREATE_VCPU");
+	run = mmap(NULL, 0x3000, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
+	require(run != MAP_FAILED, "mmap of the vCPU");
+	memset(ram + 0x5000, 0, 0x20);
+	for (unsigned vector = 0x40; vector <= 0x50; vector += 0x10) {
+		((uint16_t *)ram)[vector * 2] = handler;
+		((uint16_t *)ram)[vector * 2 + 1] = 0;
+	}
+	start(eoi_guest, (size_t)(eoi_end - eoi_guest));
+	if (!runs(KVM_EXIT_IO, "pv_eoi"))
+		return;
+	memcpy(&isr, io_data(), 4);
+	expect(ram[0x5010] == 12, "%u of 12 interrupts", ram[0x5010]);
+	expect(ram[0x5011] == 1, "%u EOIs by MSR, not 1", ram[0x5011]);
+	expect(isr == 0, "in service at the end: %#x", isr);
+}
+
 /* A slot that goes away, comes back elsewhere, and is read-only. */
 static void slots(void)
 {
@@ -330,6 +414,7 @@ int main(int argc, char **argv)
 		{ "descriptors", descriptors, false },
 		{ "msrs", msrs, false },
 		{ "mmio", mmio, false },
+		{ "pv_eoi", pv_eoi, false },
 	};
 
 	machine();

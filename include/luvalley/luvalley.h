@@ -281,6 +281,7 @@ struct luv_vcpu {
 	uint64_t tsc_adjust, tsc_deadline; /* the MSRs */
 	uint64_t apic_base;	/* the MSR; no APIC in the VMM: kept, unused */
 	uint64_t cr8;
+	uint64_t pv_eoi;	/* MSR_KVM_PV_EOI_EN; with LUV_VCPU_APIC */
 	uint32_t nmi;		/* LUV_NMI_* */
 	uint32_t debug;		/* LUV_DEBUG_*: not the guest's own */
 	uint64_t debug_dr[4], debug_dr7; /* with LUV_DEBUG_HW */

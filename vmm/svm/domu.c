@@ -38,6 +38,7 @@
 #define UNUSABLE	   BIT(8) /* of struct luv_segment */
 
 static uint8_t *msrpm, *iopm;
+static bool has_tsc_aux;
 
 static struct vmcb *vmcb_of(const struct vcpu *v)
 {
@@ -66,6 +67,7 @@ void svm_domu_maps(void)
 	for (uint32_t m = 0x174; m <= 0x176; m++)
 		pass_msr(m);
 	pass_msr(MSR_IA32_PAT);
+	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
 }
 
 void svm_domu_init(struct vcpu *v)
@@ -122,17 +124,13 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
-static bool has_tsc_aux(void)
-{
-	return cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
-}
-
 static void tsc_aux_switch(uint64_t *old, uint64_t new_)
 {
-	if (!has_tsc_aux())
+	if (!has_tsc_aux)
 		return;
 	*old = rdmsr(MSR_TSC_AUX);
-	wrmsr(MSR_TSC_AUX, new_);
+	if (*old != new_)
+		wrmsr(MSR_TSC_AUX, new_);
 }
 
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)

@@ -393,24 +393,30 @@ static uint64_t svm_efer(struct vcpu *v, const uint64_t *value)
 	return *value;
 }
 
+static unsigned svm_paging(struct vcpu *v, struct gpaging *p)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	*p = (struct gpaging){ b->cr0, b->cr3, b->cr4, b->efer & ~EFER_SVME,
+			       b->cpl == 3 };
+	return (b->efer & EFER_LMA) && (b->cs.attrib & ATTR_L) ? 64 :
+	       b->cs.attrib & ATTR_DB ? 32 : 16;
+}
+
 static void svm_snapshot(struct vcpu *v, struct guest_state *g)
 {
 	const struct vmcb *b = vmcb_of(v);
-	bool lma = b->efer & EFER_LMA;
 
 	v->gpr[RSP] = b->rsp;
 	*g = (struct guest_state){
 		.rip = b->rip, .rflags = b->rflags, .cr2 = b->cr2,
-		.paging = { b->cr0, b->cr3, b->cr4, b->efer & ~EFER_SVME,
-			    b->cpl == 3 },
 		.cs_base = b->cs.base, .ss_base = b->ss.base,
 		.cs = b->cs.selector, .ss = b->ss.selector,
 		.ds = b->ds.selector, .es = b->es.selector,
 		.fs = b->fs.selector, .gs = b->gs.selector,
 		.tr = b->tr.selector, .cpl = b->cpl,
-		.bits = lma && (b->cs.attrib & ATTR_L) ? 64 :
-			b->cs.attrib & ATTR_DB ? 32 : 16,
 	};
+	g->bits = svm_paging(v, &g->paging);
 }
 
 static void svm_dump(struct vcpu *v)
@@ -459,6 +465,7 @@ const struct hv_ops svm_ops = {
 	.flush = svm_flush,
 	.efer = svm_efer,
 	.cr4 = svm_cr4,
+	.paging = svm_paging,
 	.snapshot = svm_snapshot,
 	.listen = svm_listen,
 	.dump = svm_dump,

@@ -345,6 +345,7 @@ const struct hv_ops vmx_ops = {
 	.own = vmx_own,
 	.flush = vmx_flush,
 	.cr4 = vmx_cr4,
+	.paging = vmx_paging,
 	.snapshot = vmx_snapshot,
 	.listen = vmx_listen,
 	.dump = vmx_dump,
