@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -110,6 +111,57 @@ static void interrupts(void)
 	is_io(true, 0x90, 1);
 	runs(KVM_EXIT_IO, "after hlt");
 	is_io(true, 0x81, 1);
+}
+
+static void use_cpu(int nr)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(nr, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Each interrupt is delivered once, also while another CPU wakes and sleeps:
+ * QEMU's TCG is then asked often to stop and go on with the guest.
+ */
+static void once(void)
+{
+	static const uint8_t code[] = { 0xfb, 0xeb, 0xfe }; /* sti; jmp . */
+	static const uint8_t handler[] = {
+		0x66, 0xff, 0x06, 0x00, 0x20, /* incl 0x2000 */
+		0xb9, 0x00, 0x40,	      /* mov $0x4000, %cx */
+		0xe2, 0xfe,		      /* loop . */
+		0xe6, 0x90,		      /* out %al, $0x90 */
+		0xcf,			      /* iret */
+	};
+	const uint32_t *count = (const uint32_t *)(void *)(ram + 0x2000);
+	struct kvm_interrupt irq = { VECTOR };
+	enum { INTERRUPTS = 2000 };
+	pid_t child = fork();
+	unsigned i;
+
+	use_cpu(child ? 0 : 1);
+	while (!child)
+		usleep(50);
+	memset(ram + 0x2000, 0, 4);
+	memcpy(ram + HANDLER, handler, sizeof(handler));
+	((uint16_t *)ram)[VECTOR * 2] = HANDLER;
+	((uint16_t *)ram)[VECTOR * 2 + 1] = 0;
+	start(code, sizeof(code));
+	for (i = 0; i < INTERRUPTS; i++) {
+		run->request_interrupt_window = 1;
+		if (!runs(KVM_EXIT_IRQ_WINDOW_OPEN, "window"))
+			break;
+		run->request_interrupt_window = 0;
+		ioctl(cpu, KVM_INTERRUPT, &irq);
+		if (!runs(KVM_EXIT_IO, "handler"))
+			break;
+	}
+	expect(*count == i, "%u interrupts arrived %u times", i, *count);
+	kill(child, SIGKILL);
+	wait(NULL);
 }
 
 static void on_alarm(int nr)
@@ -409,6 +461,7 @@ int main(int argc, char **argv)
 		{ "interrupts", interrupts, false },
 		{ "signals", signals, false },
 		{ "signals-cli", signals_cli, true },
+		{ "once", once, false },
 		{ "speed", speed, false },
 		{ "slots", slots, false },
 		{ "descriptors", descriptors, false },

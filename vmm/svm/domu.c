@@ -12,18 +12,12 @@
 #include "../string.h"
 
 #define INTERCEPT_INTR	   BIT(0)
-#define INTERCEPT_VINTR	   BIT(4)
 #define INTERCEPT_HLT	   BIT(24)
 #define INTERCEPT_WBINVD   BIT(9)
 #define INTERCEPT_MONITOR  BIT(10)
 #define INTERCEPT_MWAIT	   BIT(11)
 #define INTERCEPT_XSETBV   BIT(13)
-#define V_IRQ		   BIT(8)
-#define V_INTR_PRIO	   (BIT(16) * 0xf)
-#define V_IGN_TPR	   BIT(20)
-#define V_INTR_MASKING	   BIT(24)
 #define DOMU_ASID	   2
-#define V_TPR		   0xfu
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -88,7 +82,6 @@ void svm_domu_init(struct vcpu *v)
 	b->guest_asid = DOMU_ASID;
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
-	b->v_intr = V_INTR_MASKING;
 	svm_domu_reset(v, 0xf000, 0xfff0);
 }
 
@@ -118,6 +111,7 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	b->cpl = 0;
 	b->g_pat = PAT_RESET;
 	b->eventinj = 0;
+	b->v_intr = V_INTR_MASKING;
 	b->interrupt_shadow = 0;
 	v->domu->last_cpu = ~0u; /* flush */
 	if (v->cpu->current == v) /* FS, GS, TR, LDTR are in the CPU */
@@ -148,29 +142,47 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
 }
 
+static bool event_queued(const struct vmcb *b)
+{
+	return (b->eventinj & EVENT_V) || vmcb_interrupt_queued(b);
+}
+
 unsigned svm_domu_ready(struct vcpu *v)
 {
 	const struct vmcb *b = vmcb_of(v);
 	bool enabled = b->rflags & RFLAGS_IF;
 
 	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
-				    !(b->eventinj & EVENT_V)) << 1;
+				    !event_queued(b)) << 1;
 }
 
+/*
+ * As a virtual interrupt, which the guest takes at once, for it can take one.
+ * Not by EVENTINJ: QEMU's TCG keeps an interrupt that came so as the CPU's
+ * pending exception, and delivers it again, whatever RFLAGS.IF is, if
+ * something stops the CPU before its next #VMEXIT.
+ */
 void svm_domu_queue(struct vcpu *v, uint32_t event)
 {
-	vmcb_of(v)->eventinj = EVENT_V | (event & EVENT_VECTOR);
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = V_INTR_MASKING | (b->v_intr & V_TPR) | V_IRQ |
+		    V_INTR_PRIO | V_IGN_TPR | (event & EVENT_VECTOR) << 32;
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
 }
 
 /*
  * A virtual interrupt that is intercepted before it is delivered, when V_TPR
- * lets its priority through. V_TPR is the guest's CR8.
+ * lets its priority through. V_TPR is the guest's CR8. Behind an interrupt
+ * that is queued there is no window: its handler's EOI exits.
  */
 void svm_domu_window(struct vcpu *v, unsigned class)
 {
 	struct vmcb *b = vmcb_of(v);
 	uint64_t irq = 0;
 
+	if (vmcb_interrupt_queued(b))
+		return;
 	if (class == WINDOW_ANY)
 		irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
 	else if (class)
@@ -253,7 +265,8 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->idt_base = b->idtr.base;
 	s->idt_limit = b->idtr.limit;
 	s->shadow = b->interrupt_shadow & 1;
-	s->event = (uint32_t)b->eventinj;
+	s->event = vmcb_interrupt_queued(b) ?
+			   EVENT_V | V_INTR_VECTOR(b->v_intr) : b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
 }
 
@@ -301,7 +314,7 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 			      s->event | (uint64_t)s->event_error << 32 : 0;
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
 	b->tsc_offset = s->tsc_offset;
-	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) | s->cr8;
+	b->v_intr = V_INTR_MASKING | s->cr8;
 	set_debug(b, s);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }
