@@ -55,7 +55,8 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out dom0/tests/kvm.c,$(wildcard dom0/tests/*.c))) \
+CLIENTS	:= kvm signals
+DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
@@ -80,7 +81,8 @@ $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
-KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm
+CLIENT_BIN := $(CLIENTS:%=$(B)/dom0/%)
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN)
 
 kvm: $(KVM_BIN)
 
@@ -91,8 +93,8 @@ $(B)/dom0/pic/%.o: dom0/%.c
 $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl -lZydis
 
-# A program that the library can be loaded into: dynamic.
-$(B)/dom0/kvm: $(B)/dom0/obj/kvm.o
+# Programs that the library can be loaded into: dynamic.
+$(CLIENT_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o
 	$(CC) -o $@ $<
 
 $(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
@@ -208,7 +210,7 @@ clean:
 
 .PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test unit
 .DELETE_ON_ERROR:
--include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
+-include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 

@@ -56,7 +56,6 @@ struct domu {
 	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
-	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
 	bool window;		/* [p] exit when interrupts can be taken */
 	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */
@@ -156,9 +155,11 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 void domu_notify(struct domu *u, uint64_t *wake);
 /*
  * EOI without an exit: before anyone looks at the APIC of the vCPU that this
- * CPU has; when it takes a vector; its MSR, to be checked before.
+ * CPU has (look: at what it could take now); when it takes a vector; its MSR,
+ * to be checked before.
  */
 void domu_eoi_sync(struct vcpu *v);
+void domu_eoi_look(struct vcpu *v);
 void domu_eoi_offer(struct vcpu *v, unsigned vector);
 bool domu_pv_eoi_ok(uint64_t value);
 void domu_pv_eoi_set(struct vcpu *v, uint64_t value);

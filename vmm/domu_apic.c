@@ -193,21 +193,41 @@ static _Atomic uint32_t *pv_eoi_word(const struct vcpu *v)
 	return hpa_ptr(HPA(pa));
 }
 
-void domu_eoi_sync(struct vcpu *v)
+/* Has the guest taken the offer? If not: take it back, or leave it. */
+static bool eoi_done(struct vcpu *v, bool leave)
+{
+	_Atomic uint32_t *word;
+	uint32_t was = 1;
+
+	lock(&v->vm->lock);
+	word = pv_eoi_word(v);
+	if (word)
+		was = leave ? atomic_load(word) : atomic_fetch_and(word, ~1u);
+	unlock(&v->vm->lock);
+	return !(was & 1);
+}
+
+static void eoi_sync(struct vcpu *v, bool leave)
 {
 	struct domu *u = v->domu;
-	_Atomic uint32_t *word;
 	bool done;
 
 	if (!u->eoi_offered)
 		return;
-	u->eoi_offered = false;
-	lock(&v->vm->lock);
-	word = pv_eoi_word(v);
-	done = word && !(atomic_fetch_and(word, ~1u) & 1);
-	unlock(&v->vm->lock);
+	done = eoi_done(v, leave);
+	u->eoi_offered = leave && !done;
 	if (done)
 		domu_apic_write(v, VLAPIC_EOI, 0);
+}
+
+void domu_eoi_sync(struct vcpu *v)
+{
+	eoi_sync(v, false);
+}
+
+void domu_eoi_look(struct vcpu *v)
+{
+	eoi_sync(v, !vlapic_waits(&v->domu->apic));
 }
 
 void domu_eoi_offer(struct vcpu *v, unsigned vector)

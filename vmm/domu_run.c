@@ -161,8 +161,8 @@ static void inject(struct vcpu *v)
 		hv->inject_nmi(v);
 	if (u->has_apic) {
 		hv->domu_sync(v);
-		domu_eoi_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
+		domu_eoi_look(v);
 		vector = vlapic_pending(&u->apic);
 	}
 	if ((offered || vector >= 0) && hv->domu_ready(v) == 3) {
@@ -194,8 +194,8 @@ static bool awake(struct vcpu *v)
 		return true;
 	if (!u->has_apic)
 		return (u->event & BIT(31)) && !u->queued;
-	domu_eoi_sync(v);
 	vlapic_tick(&u->apic, rdtsc());
+	domu_eoi_look(v);
 	return vlapic_pending(&u->apic) >= 0 ||
 	       ((u->event & BIT(31)) && !u->queued &&
 		vlapic_takes_extint(&u->apic));
