@@ -163,7 +163,10 @@ UNIT	+= $(UNIT_KVM)
 # --- trace/: tools for captures, and sanitized copies of them for the tests ------
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
 
-TRACE_BIN := synth
+TRACE_BIN := luvtrace synth
+TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
+TRACE_luvtrace := luvtrace.o tool.o stat.o stat_print.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -ljansson -lm
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
 TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -MMD -MP
