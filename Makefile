@@ -171,7 +171,10 @@ TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
 TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -MMD -MP
 UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
+UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
+UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-worlds := worlds.o
 
 trace: $(TRACE_BIN:%=$(B)/trace/%)
 
@@ -191,7 +194,7 @@ $(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trac
 
 $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lm
 
 UNIT	+= $(UNIT_TRACE)
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)

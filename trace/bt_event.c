@@ -268,6 +268,7 @@ static void complete(struct bt_pairing *p, struct trace_kvm_exit *x,
 	x->kind = (uint8_t)events_kind_of(x->isa, x->exit_reason);
 	if (x->kind == EXIT_RDMSR && x->isa == LUV_ISA_SVM && (x->info1 & 1))
 		x->kind = EXIT_WRMSR;
+	x->sub = EVENTS_NO_SUB;
 	if (x->kind == EXIT_IO)
 		x->sub = x->info1 >> 16 & 0xffff;
 	else if (x->kind == EXIT_STAGE2 && x->isa == LUV_ISA_SVM)

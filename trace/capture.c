@@ -118,24 +118,33 @@ static void find_traces(struct capture *c, const char *folder, unsigned depth)
 }
 
 /* Of several traces one can be ours: then it alone is read. */
+static void keep_only(struct capture *c, unsigned i)
+{
+	char *keep = c->trace[i];
+
+	c->trace[i] = c->trace[0];
+	c->trace[0] = keep;
+	while (c->traces > 1)
+		free(c->trace[--c->traces]);
+}
+
 static void choose(struct capture *c)
 {
-	for (unsigned i = 0; i < c->traces; i++) {
-		char *text = read_metadata(c->trace[i]), *swap = c->trace[i];
-		const bool ours = text && metadata_parse(text, &c->meta);
+	c->foreign = true;
+	for (unsigned i = 0; c->foreign && i < c->traces; i++) {
+		char *text = read_metadata(c->trace[i]);
 
+		if (text && metadata_parse(text, &c->meta)) {
+			c->foreign = false;
+		} else if (text && strstr(text, "tracer_name = \"luvalley\"")) {
+			c->foreign = false;
+			c->use_bt = true; /* another version's layout */
+		}
 		free(text);
-		if (!ours)
-			continue;
-		for (unsigned j = 0; j < c->traces; j++)
-			if (j != i)
-				free(c->trace[j]);
-		c->trace[0] = swap;
-		c->traces = 1;
-		c->foreign = false;
-		return;
+		if (!c->foreign)
+			keep_only(c, i);
 	}
-	c->foreign = c->use_bt = true;
+	c->use_bt |= c->foreign;
 }
 
 int capture_open(struct capture *c, const char *folder, bool use_bt)

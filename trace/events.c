@@ -114,23 +114,33 @@ static const char *call_name(uint64_t nr)
 	}
 }
 
-void events_sub(char out[EVENTS_NAME], unsigned kind, uint64_t sub)
+static const char *const sub_names[EXIT_KINDS] = {
+	[EXIT_EXCEPTION] = "vector", [EXIT_INTR] = "vector",
+	[EXIT_CPUID] = "leaf", [EXIT_HYPERCALL] = "call", [EXIT_CR] = "CR",
+	[EXIT_DR] = "DR", [EXIT_IO] = "port", [EXIT_RDMSR] = "MSR",
+	[EXIT_WRMSR] = "MSR", [EXIT_STAGE2] = "GPA",
+	[EXIT_APIC_WRITE] = "register",
+};
+
+bool events_has_sub(const struct trace_kvm_exit *x)
 {
-	static const char *const what[EXIT_KINDS] = {
-		[EXIT_EXCEPTION] = "vector", [EXIT_INTR] = "vector",
-		[EXIT_CPUID] = "leaf", [EXIT_HYPERCALL] = "call",
-		[EXIT_CR] = "CR", [EXIT_DR] = "DR", [EXIT_IO] = "port",
-		[EXIT_RDMSR] = "MSR", [EXIT_WRMSR] = "MSR",
-		[EXIT_STAGE2] = "GPA", [EXIT_APIC_WRITE] = "register",
-	};
-	const char *call = kind == EXIT_HYPERCALL ? call_name(sub) : NULL;
+	return x->kind < EXIT_KINDS && sub_names[x->kind] &&
+	       x->sub != EVENTS_NO_SUB;
+}
+
+void events_sub(char out[EVENTS_NAME], unsigned dom, unsigned kind,
+		uint64_t sub)
+{
+	/* The calls of luvalley.h are dom0's; a domU has its own. */
+	const char *call = kind == EXIT_HYPERCALL && dom == 0 ?
+		call_name(sub) : NULL;
 
 	out[0] = '\0';
 	if (call)
 		snprintf(out, EVENTS_NAME, "%s", call);
-	else if (kind < EXIT_KINDS && what[kind])
+	else if (kind < EXIT_KINDS && sub_names[kind])
 		snprintf(out, EVENTS_NAME, kind == EXIT_CR || kind == EXIT_DR ?
-			 "%s%" PRIx64 : "%s 0x%" PRIx64, what[kind], sub);
+			 "%s%" PRIx64 : "%s 0x%" PRIx64, sub_names[kind], sub);
 }
 
 /* --- the hardware's numbers ----------------------------------------------- */

@@ -45,8 +45,13 @@ const char *events_kind(unsigned kind);
 const char *events_outcome(unsigned outcome);
 /* "dom0", "dom1", ... */
 void events_dom(char out[EVENTS_NAME], unsigned dom);
-/* What an exit's `sub` is, by kind: "port 3f8h"; "" if the kind has none. */
-void events_sub(char out[EVENTS_NAME], unsigned kind, uint64_t sub);
+#define EVENTS_NO_SUB UINT64_MAX /* `sub` of another tracer's exit */
+
+/* Does `sub` say anything? */
+bool events_has_sub(const struct trace_kvm_exit *x);
+/* What an exit's `sub` is, by kind: "port 0x3f8"; "" if the kind has none. */
+void events_sub(char out[EVENTS_NAME], unsigned dom, unsigned kind,
+		uint64_t sub);
 
 /* KVM's name of an exit reason of the hardware; "UNKNOWN". */
 void events_reason(char out[EVENTS_NAME], unsigned isa, uint32_t reason);

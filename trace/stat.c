@@ -32,7 +32,7 @@ static void handled(void *ctx, const struct worlds_handled *h)
 			return; /* for KVM the host is no VM */
 	}
 	count(&s->rows, &key, h);
-	if (!s->sub_keys)
+	if (!s->sub_keys || !events_has_sub(h->exit))
 		return;
 	key.has_sub = true;
 	key.sub = h->exit->sub;

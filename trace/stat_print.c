@@ -39,11 +39,11 @@ static void print_name(const struct row_key *k)
 	char dom[EVENTS_NAME], sub[EVENTS_NAME];
 
 	events_dom(dom, k->dom);
-	events_sub(sub, k->kind, k->sub);
+	events_sub(sub, k->dom, k->kind, k->sub);
 	if (k->rest)
 		strcpy(sub, "(more)");
 	if (k->has_sub)
-		printf("%-6s   %-26s", "", *sub ? sub : "-");
+		printf("%-6s   %-26s", "", sub);
 	else
 		printf("%-6s %-28s", dom, events_kind(k->kind));
 }
@@ -51,10 +51,13 @@ static void print_name(const struct row_key *k)
 static void print_row(const struct stat *s, const struct row *r)
 {
 	print_name(&r->key);
-	printf(" %10" PRIu64 " %10.0f %6.2f %6.2f", r->time.count,
+	printf(" %10" PRIu64 " %10.0f %6.2f", r->time.count,
 	       (double)r->time.count / tool_seconds(&s->tool),
-	       tool_percent(r->time.sum, stat_total(s, r->key.dom)),
-	       tool_percent(r->vmm, r->time.sum));
+	       tool_percent(r->time.sum, stat_total(s, r->key.dom)));
+	if (s->tool.capture.foreign)
+		printf(" %6s", "-"); /* KVM and its host are one */
+	else
+		printf(" %6.2f", tool_percent(r->vmm, r->time.sum));
 	time_cell(s, r->time.min);
 	for (size_t i = 0; i < QUANTILES; i++)
 		time_cell(s, histogram_quantile(&r->time, quantiles[i].q));
@@ -106,9 +109,20 @@ static struct dom_time dom_time(const struct stat *s, unsigned dom)
 	return t;
 }
 
-static bool is_dom(const struct stat *s, unsigned dom)
+/* The domain after `dom`, or -1; -1 is before the first. */
+static int next_dom(const struct stat *s, int dom)
 {
-	return dom_time(s, dom).vcpus && (s->dom < 0 || (int)dom == s->dom);
+	int next = -1;
+
+	for (size_t i = 0; i < s->tool.worlds.slots; i++) {
+		const struct worlds_vcpu *v = &s->tool.worlds.vcpu[i];
+		const int d = (int)(v->key >> 16);
+
+		if (v->used && d > dom && (next < 0 || d < next) &&
+		    (s->dom < 0 || d == s->dom))
+			next = d;
+	}
+	return next;
 }
 
 static void print_doms(const struct stat *s)
@@ -118,19 +132,16 @@ static void print_doms(const struct stat *s)
 	printf("\n%-6s %6s %8s %8s %8s   of its vCPUs' time\n", "DOMAIN",
 	       "VCPUS", "GUEST%", "VMM%", s->tool.capture.foreign ? "HOST%" :
 	       "DOM0%");
-	for (unsigned d = 0; d <= UINT16_MAX; d++) {
-		struct dom_time t;
+	for (int d = -1; (d = next_dom(s, d)) >= 0;) {
+		struct dom_time t = dom_time(s, (unsigned)d);
 		uint64_t all;
 
-		if (!is_dom(s, d))
-			continue;
-		t = dom_time(s, d);
 		if (s->tool.capture.foreign) {
 			t.dom0 += t.vmm;
 			t.vmm = 0;
 		}
 		all = t.guest + t.vmm + t.dom0;
-		events_dom(name, d);
+		events_dom(name, (unsigned)d);
 		printf("%-6s %6u %8.2f %8.2f %8.2f\n", name, t.vcpus,
 		       tool_percent(t.guest, all), tool_percent(t.vmm, all),
 		       tool_percent(t.dom0, all));
@@ -243,7 +254,7 @@ static json_t *json_row(const struct stat *s, const struct row *r)
 		json_object_set_new(o, quantiles[i].name,
 			u64(histogram_quantile(&r->time, quantiles[i].q)));
 	if (r->key.has_sub && !r->key.rest) {
-		events_sub(sub, r->key.kind, r->key.sub);
+		events_sub(sub, r->key.dom, r->key.kind, r->key.sub);
 		json_object_set_new(o, "key", json_string(sub));
 		json_object_set_new(o, "sub", u64(r->key.sub));
 	} else if (r->key.rest) {
@@ -256,15 +267,13 @@ static json_t *json_doms(const struct stat *s)
 {
 	json_t *a = json_array();
 
-	for (unsigned d = 0; d <= UINT16_MAX; d++) {
-		const struct dom_time t = dom_time(s, d);
+	for (int d = -1; (d = next_dom(s, d)) >= 0;) {
+		const struct dom_time t = dom_time(s, (unsigned)d);
 
-		if (is_dom(s, d))
-			json_array_append_new(a, json_pack(
-				"{s:i s:i s:o s:o s:o}", "dom", (int)d, "vcpus",
-				(int)t.vcpus, "guest_ticks", u64(t.guest),
-				"vmm_ticks", u64(t.vmm), "dom0_ticks",
-				u64(t.dom0)));
+		json_array_append_new(a, json_pack("{s:i s:i s:o s:o s:o}",
+			"dom", d, "vcpus", (int)t.vcpus, "guest_ticks",
+			u64(t.guest), "vmm_ticks", u64(t.vmm), "dom0_ticks",
+			u64(t.dom0)));
 	}
 	return a;
 }
