@@ -165,7 +165,7 @@ UNIT	+= $(UNIT_KVM)
 
 TRACE_BIN := luvtrace synth
 TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
-TRACE_luvtrace := luvtrace.o tool.o stat.o stat_print.o $(TRACE_READ)
+TRACE_luvtrace := luvtrace.o tool.o diff.o sample.o stat.o stat_print.o $(TRACE_READ)
 TRACE_LIBS_luvtrace := -lbabeltrace2 -ljansson -lm
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
@@ -174,6 +174,7 @@ UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
 UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
 UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-sample := sample.o
 UNIT_DEPS_trace-worlds := worlds.o
 
 trace: $(TRACE_BIN:%=$(B)/trace/%)

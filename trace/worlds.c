@@ -99,7 +99,10 @@ static void guest_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
 		c->guest[x->dom != 0] += now - c->entry;
 		v->guest += now - c->entry;
 		if (w->ops->guest)
-			w->ops->guest(w->ctx, cpu, c->entry, x);
+			w->ops->guest(w->ctx, &(struct worlds_guest){
+				.cpu = cpu, .begin = c->entry, .end = x,
+				.serves = x->dom ? 0 : c->flow,
+				.resumes = v->waits ? v->flow : 0 });
 		if (v->waits)
 			goes_on(w, v, c->entry, cpu);
 		return;
@@ -110,6 +113,13 @@ static void guest_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
 		c->gaps += x->seq - c->seq;
 	w->unpaired += v->waits;
 	v->waits = false;
+}
+
+/* Has dom0 a part in what is done about it? */
+static bool leaves(const struct trace_kvm_exit *x)
+{
+	return x->dom && (x->outcome == TRACE_outcome_RING3 ||
+			  x->outcome == TRACE_outcome_DOM0);
 }
 
 static void vmm_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
@@ -126,10 +136,10 @@ static void vmm_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
 	}
 	c->vmm += c->entry - now;
 	v->vmm += c->entry - now;
-	if (x->dom && (x->outcome == TRACE_outcome_RING3 ||
-		       x->outcome == TRACE_outcome_DOM0)) {
+	if (c->flow) {
 		v->exit = *x;
 		v->cpu = cpu;
+		v->flow = c->flow;
 		v->waits = true;
 		return;
 	}
@@ -155,8 +165,9 @@ void worlds_record(struct worlds *w, unsigned cpu, const struct trace_header *h)
 		v->first = h->timestamp;
 	v->last = h->timestamp;
 	c->exits++;
+	c->flow = leaves(x) ? ++w->flows : 0;
 	if (w->ops->exit)
-		w->ops->exit(w->ctx, cpu, x);
+		w->ops->exit(w->ctx, cpu, x, c->flow);
 	vmm_ran(w, cpu, v, x);
 	c->seq = x->seq + 1;
 	c->seen = true;

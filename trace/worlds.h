@@ -25,12 +25,21 @@ struct worlds_handled {
 	unsigned again_cpu;
 };
 
-struct worlds_ops {
-	/* NULL: not wanted. A guest ran on cpu from begin to this exit. */
-	void (*guest)(void *ctx, unsigned cpu, uint64_t begin,
-		      const struct trace_kvm_exit *end);
+/* A guest had a CPU until an exit. */
+struct worlds_guest {
+	unsigned cpu;
+	uint64_t begin;
+	const struct trace_kvm_exit *end;
+	/* Flows: numbers from 1 of exits that dom0 has a part in; 0: none. */
+	uint64_t serves;  /* dom0 came here because of this one */
+	uint64_t resumes; /* this is where the vCPU goes on after it */
+};
+
+struct worlds_ops { /* NULL: not wanted */
+	void (*guest)(void *ctx, const struct worlds_guest *g);
 	/* An exit, in order of time; entry_tsc may be 0. */
-	void (*exit)(void *ctx, unsigned cpu, const struct trace_kvm_exit *x);
+	void (*exit)(void *ctx, unsigned cpu, const struct trace_kvm_exit *x,
+		     uint64_t flow);
 	void (*handled)(void *ctx, const struct worlds_handled *h);
 };
 
@@ -40,7 +49,7 @@ struct worlds_cpu {
 	uint64_t vmm, unknown; /* ticks */
 	uint64_t exits, gaps;  /* gaps: exits that are missing */
 	/* private */
-	uint64_t entry, seq;
+	uint64_t entry, seq, flow; /* flow: of the last exit */
 	bool seen;
 };
 
@@ -51,6 +60,7 @@ struct worlds_vcpu {
 	/* private */
 	bool used, waits;
 	unsigned cpu;
+	uint64_t flow;
 	struct trace_kvm_exit exit;
 };
 
@@ -60,6 +70,7 @@ struct worlds {
 	struct worlds_vcpu *vcpu; /* a hash; look at those with `used` */
 	size_t vcpus, slots;
 	uint64_t unpaired; /* exits whose end is not in the capture */
+	uint64_t flows;
 	const struct worlds_ops *ops;
 	void *ctx;
 };
