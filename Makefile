@@ -165,8 +165,9 @@ UNIT	+= $(UNIT_KVM)
 
 TRACE_BIN := luvtrace synth
 TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
-TRACE_luvtrace := luvtrace.o tool.o diff.o sample.o stat.o stat_print.o $(TRACE_READ)
-TRACE_LIBS_luvtrace := -lbabeltrace2 -ljansson -lm
+TRACE_luvtrace := luvtrace.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
+	protobuf.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lm
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
 TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -MMD -MP
@@ -175,6 +176,7 @@ UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
 UNIT_DEPS_trace-native := events.o native.o
 UNIT_DEPS_trace-sample := sample.o
+UNIT_DEPS_trace-symbols := symbols.o
 UNIT_DEPS_trace-worlds := worlds.o
 
 trace: $(TRACE_BIN:%=$(B)/trace/%)
@@ -195,7 +197,7 @@ $(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trac
 
 $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lm
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lm
 
 UNIT	+= $(UNIT_TRACE)
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)

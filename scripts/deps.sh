@@ -11,7 +11,7 @@ set -eu
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 	libjansson-dev libzydis-dev spin'
 # make trace, and its tests
-TRACE='babeltrace2 libbabeltrace2-dev'
+TRACE='babeltrace2 libbabeltrace2-dev libelf-dev protobuf-compiler'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
 # dom0's disk and initramfs, and what runs in them

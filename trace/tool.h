@@ -44,7 +44,9 @@ bool tool_number(const char *s, uint64_t max, uint64_t *value);
 /* The commands: argv[0] is the command's name. */
 #define TOOL_COMMANDS(X)                                                       \
 	X(stat, "exits by domain and reason, with their handling times")       \
-	X(diff, "two captures compared, with confidence intervals")
+	X(diff, "two captures compared, with confidence intervals")            \
+	X(export, "CSV, Perfetto, Chrome's JSON")                              \
+	X(flame, "where guests exit: folded stacks for a flame graph")
 #define X(name, help) enum status tool_##name(int argc, char **argv);
 TOOL_COMMANDS(X)
 #undef X
