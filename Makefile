@@ -9,7 +9,7 @@ CC	?= gcc
 CFLAGS_WARN := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 
-all: $(B)/luvalley.elf dom0 guests
+all: $(B)/luvalley.elf dom0 guests trace
 
 # --- the VMM: freestanding, linked twice to carry its own symbol table -------
 
@@ -162,6 +162,48 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 
 UNIT	+= $(UNIT_KVM)
 
+# --- trace/: tools for captures, and sanitized copies of them for the tests ------
+# trace/X_test.c is trace-X_test; it runs the programs in BIN.
+
+TRACE_BIN := luvtrace synth
+TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
+TRACE_luvtrace := luvtrace.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
+	protobuf.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lm
+TRACE_synth := synth.o metadata.o
+TRACE_LIBS_synth := -lm
+TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -MMD -MP
+UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
+UNIT_DEPS_trace-histogram := histogram.o
+UNIT_DEPS_trace-metadata := metadata.o
+UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-sample := sample.o
+UNIT_DEPS_trace-symbols := symbols.o
+UNIT_DEPS_trace-worlds := worlds.o
+
+trace: $(TRACE_BIN:%=$(B)/trace/%)
+
+$(B)/trace/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TRACE_CFLAGS) -c $< -o $@
+
+$(B)/unit/trace/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -DBIN='"$(abspath $(@D))"' -c $< -o $@
+
+$(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*))
+	$(CC) -o $@ $^ $(TRACE_LIBS_$*)
+
+$(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trace/,$$(TRACE_$$*))
+	$(CC) -fsanitize=address,undefined -o $@ $^ $(TRACE_LIBS_$*)
+
+$(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
+		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lm
+
+UNIT	+= $(UNIT_TRACE)
+-include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
+
 # A model is a test: checked by Spin.
 $(B)/unit/%_model: vmm/%.pml scripts/model-test.sh
 	@mkdir -p $(@D)
@@ -208,7 +250,7 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test unit
+.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
 .DELETE_ON_ERROR:
 -include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
 

@@ -10,6 +10,8 @@ set -eu
 # make run/test/nested-test: compilers, C libraries, git for the version
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 	libjansson-dev libzydis-dev spin'
+# make trace, and its tests
+TRACE='babeltrace2 libbabeltrace2-dev libelf-dev protobuf-compiler'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
 # dom0's disk and initramfs, and what runs in them
@@ -25,7 +27,7 @@ die() { say "$*"; exit 1; }
 
 missing_packages()
 {
-	for p in $BUILD $EMULATORS $IMAGE; do
+	for p in $BUILD $TRACE $EMULATORS $IMAGE; do
 		case $(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null) in
 		installed) ;;
 		*) printf '%s ' "$p" ;;
@@ -103,7 +105,7 @@ fetch_kernel()
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	# shellcheck disable=SC2086,SC2116 # blanks and line ends become one blank
-	names=$(echo $BUILD $EMULATORS $IMAGE)
+	names=$(echo $BUILD $TRACE $EMULATORS $IMAGE)
 	die "not a Debian system; needed, by Debian names: $names; and the \
 kernels of linux-image-cloud-amd64 and linux-image-amd64, in $cache"
 fi
