@@ -80,7 +80,7 @@ $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
-KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(B)/dom0/kvm $(B)/dom0/micro
 
 kvm: $(KVM_BIN)
 
@@ -94,6 +94,18 @@ $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 # A program that the library can be loaded into: dynamic.
 $(B)/dom0/kvm: $(B)/dom0/obj/kvm.o
 	$(CC) -o $@ $<
+
+# The micro benchmarks: a flat guest inside its client, which is dynamic too.
+$(B)/dom0/obj/micro/guest.o: dom0/micro/guest.S
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP -c $< -o $@
+
+$(B)/dom0/obj/micro/image.o: $(B)/dom0/obj/micro/guest.o
+	ld -Ttext=0x10000 -e 0x10000 --oformat=binary -o $(@D)/guest.bin $<
+	cd $(@D) && ld -r -b binary -z noexecstack -o $(@F) guest.bin
+
+$(B)/dom0/micro: $(B)/dom0/obj/micro/client.o $(B)/dom0/obj/micro/image.o
+	$(CC) -o $@ $^
 
 $(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
 	$(CC) -static -pthread -o $@ $^
@@ -208,7 +220,8 @@ clean:
 
 .PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test unit
 .DELETE_ON_ERROR:
--include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
+-include $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d) \
+	$(B)/dom0/obj/micro/client.d $(B)/dom0/obj/micro/guest.d
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 
