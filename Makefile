@@ -82,7 +82,7 @@ KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
 CLIENT_BIN := $(CLIENTS:%=$(B)/dom0/%)
-KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN)
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN) $(B)/dom0/micro
 
 kvm: $(KVM_BIN)
 
@@ -96,6 +96,18 @@ $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 # Programs that the library can be loaded into: dynamic.
 $(CLIENT_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o
 	$(CC) -o $@ $<
+
+# The micro benchmarks: a flat guest inside its client, which is dynamic too.
+$(B)/dom0/obj/micro/guest.o: dom0/micro/guest.S
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP -c $< -o $@
+
+$(B)/dom0/obj/micro/image.o: $(B)/dom0/obj/micro/guest.o
+	ld -Ttext=0x10000 -e 0x10000 --oformat=binary -o $(@D)/guest.bin $<
+	cd $(@D) && ld -r -b binary -z noexecstack -o $(@F) guest.bin
+
+$(B)/dom0/micro: $(B)/dom0/obj/micro/client.o $(B)/dom0/obj/micro/image.o
+	$(CC) -o $@ $^
 
 $(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
 	$(CC) -static -pthread -o $@ $^
