@@ -264,7 +264,8 @@ clean:
 
 .PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
 .DELETE_ON_ERROR:
--include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
+-include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d) \
+	$(B)/dom0/obj/micro/client.d $(B)/dom0/obj/micro/guest.d
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 
