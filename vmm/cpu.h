@@ -101,6 +101,7 @@ struct cpu {
 	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
 	struct gpaging paging;	  /* [p] dom0's, while a domU runs */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
+	struct trace *trace;	  /* [I] once set; NULL: no rings */
 	struct vcpu *last_domu;	  /* [p] whose translations may be cached */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */

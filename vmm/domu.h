@@ -84,6 +84,12 @@ _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
 void domu_run_init(void);
+/* A number that nobody guesses. */
+uint32_t domu_random(void);
+/* Are these the token's halves? */
+bool domu_token_ok(uint64_t lo, uint64_t hi);
+/* The table of handlers of every vCPU there is. */
+void domu_set_handlers(const exit_handler *handlers);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 

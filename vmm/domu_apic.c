@@ -12,6 +12,7 @@
 #include "dom0.h"
 #include "mem.h"
 #include "smp.h"
+#include "trace.h"
 
 #define ICR_VECTOR(i)	 ((i) & 0xff)
 #define ICR_MODE(i)	 ((i) >> 8 & 7)
@@ -107,6 +108,7 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 {
 	int taken = -1;
 
+	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
 	for (unsigned i = 0; i < LUV_VCPUS; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
