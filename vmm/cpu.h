@@ -54,7 +54,7 @@ struct vcpu {
 	uint64_t gpr[GPRS]; /* [p] RSP: only after hv->snapshot() */
 	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
 	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
-	uint32_t reserved;
+	uint32_t trace_id;  /* [I] vCPU, domain << 16: 0 dom0, a VM's index + 1 */
 	void *hw;	    /* [I] the same, mapped */
 	struct cpu *cpu;    /* [p] where it runs; dom0: [I] */
 	struct vmexit *exit; /* [p] the newest of cpu->records */

@@ -385,6 +385,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	u->v.hw_pa = ptr_hpa(u->v.hw);
 	u->v.domu = u;
 	u->v.vm = vm;
+	u->v.trace_id = id | (uint32_t)((vm->handle & 0xff) + 1) << 16;
 	u->v.stats = u->stats;
 	u->v.handlers = trace_handlers(domu_handlers);
 	u->last_cpu = ~0u;

@@ -36,6 +36,7 @@ struct trace {
 };
 
 static struct luv_trace_control config;
+static bool everything; /* config leaves nothing out */
 static uint8_t uuid[16];
 static uint32_t packets; /* in each ring */
 
@@ -129,13 +130,18 @@ static inline void *take(struct trace *t, unsigned id, size_t size,
 
 static uint16_t dom_of(const struct vcpu *v)
 {
-	return v->vm ? (uint16_t)((v->vm->handle & 0xff) + 1) : 0;
+	return (uint16_t)(v->trace_id >> 16);
 }
 
 static uint16_t id_of(const struct vcpu *v)
 {
-	return (uint16_t)(v->vm ? v->domu->id : v->cpu->index);
+	return (uint16_t)v->trace_id;
 }
+
+_Static_assert(offsetof(struct trace_kvm_exit, dom) ==
+	       offsetof(struct trace_kvm_exit, vcpu_id) + 2, "as trace_id");
+_Static_assert(offsetof(struct trace_kvm_exit, sub) ==
+	       offsetof(struct trace_kvm_exit, isa) + 8, "one quadword");
 
 static bool in(uint64_t mask, unsigned n)
 {
@@ -169,17 +175,25 @@ static bool has_info(const struct vmexit *x)
 				 BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR)));
 }
 
-static void open_exit(struct trace *t, struct vcpu *v, const struct vmexit *x)
+static bool wanted(const struct vcpu *v, const struct vmexit *x)
 {
-	const uint16_t dom = dom_of(v);
+	return everything ||
+	       (in(config.doms, dom_of(v)) && in(config.kinds, x->kind));
+}
+
+static inline void open_exit(struct trace *t, struct vcpu *v,
+			     const struct vmexit *x)
+{
+	const uint64_t tail = hv->isa; /* isa, and what close_exit() fills */
 	struct trace_kvm_exit *r = NULL;
 	uint64_t seq = t->seq++;
 
 	t->exit = &t->scratch;
-	if (in(config.doms, dom) && in(config.kinds, x->kind))
+	if (wanted(v, x))
 		r = take(t, TRACE_kvm_exit, sizeof(*r), x->tsc);
 	if (!r)
 		return;
+	t->exit = r;
 	r->seq = seq;
 	r->guest_rip = x->rip;
 	r->info1 = r->info2 = 0;
@@ -188,13 +202,10 @@ static void open_exit(struct trace *t, struct vcpu *v, const struct vmexit *x)
 		r->info2 = x->info2;
 	}
 	r->exit_reason = x->reason;
-	r->vcpu_id = id_of(v);
-	r->dom = dom;
-	r->isa = (uint8_t)hv->isa;
-	memset(&r->reserved, 0, sizeof(r->reserved));
+	__builtin_memcpy(&r->vcpu_id, &v->trace_id, sizeof(v->trace_id));
+	__builtin_memcpy(&r->isa, &tail, sizeof(tail));
 	r->sub = sub_key(v, x);
 	r->cr3 = hv->trace_context(v, &r->intr_info, &r->error_code);
-	t->exit = r;
 }
 
 static uint8_t outcome(const struct vcpu *v, const struct cpu *cpu,
@@ -220,8 +231,9 @@ static void close_exit(struct trace *t)
 		t->due = 0;
 	}
 	if (t->packet)
-		atomic_store(&t->ring->open_bytes,
-			     (uint64_t)(t->at - (char *)t->packet));
+		atomic_store_explicit(&t->ring->open_bytes,
+				      (uint64_t)(t->at - (char *)t->packet),
+				      memory_order_release);
 }
 
 /* --- other events --------------------------------------------------------- */
@@ -345,7 +357,7 @@ static enum exit_action traced_exit(struct vcpu *v)
 	const struct vmexit *x = v->exit;
 	enum exit_action action;
 
-	if (!t->on)
+	if (!atomic_load_explicit(&t->on, memory_order_relaxed))
 		return plain_of(v)[x->kind](v);
 	open_exit(t, v, x);
 	action = x->kind == EXIT_HYPERCALL ? traced_call(v, x) :
@@ -377,6 +389,7 @@ const exit_handler *trace_handlers(const exit_handler *plain)
 static void set_config(const struct luv_trace_control *c)
 {
 	config = *c;
+	everything = !~c->doms && !~c->kinds;
 	for (unsigned i = 0; i < machine.cpus; i++) {
 		struct cpu *cpu = machine.cpu[i];
 
@@ -416,6 +429,7 @@ static bool make_ring(struct cpu *cpu)
 	t->ring = r;
 	t->base = (char *)r + PAGE_SIZE;
 	cpu->trace = t;
+	cpu->dom0.trace_id = cpu->index;
 	return true;
 }
 
