@@ -4,9 +4,9 @@
  * the KVM API and nothing else, has its guest (guest.S) take the samples of
  * each row, and prints one JSON line a row. The same program runs above stock
  * KVM and, by luvkvm, above Luvalley:
- *	micro                   all rows
- *	micro memory 4k|2m MIB  fill that much guest memory, in pages of that
- *				size, run "luvctl vms", print what it took
+ *	micro                     all rows
+ *	micro memory NAME PAGE    1 GiB of guest memory, in pages of PAGE bytes:
+ *				  what the VMM and dom0's kernel hold for it
  */
 #include "guest.h"
 
@@ -54,6 +54,9 @@ struct row {
 	unsigned when, exits;
 };
 
+_Static_assert((GUEST_TOP - GUEST_REGION) / 4096 <= GUEST_SAMPLES_MAX,
+	       "a sample for each page");
+
 static const struct row rows[] = {
 #define X(code, name, when, exits) { name, when, exits },
 #include "rows.def"
@@ -63,7 +66,7 @@ static const struct row rows[] = {
 
 /* What guest.S begins with: guest-physical addresses. */
 struct image {
-	uint64_t apic_on, irq, ipi, interrupts;
+	uint64_t apic_on, irq, ipi, interrupts, fault;
 	uint64_t row[ROWS];
 };
 
@@ -282,16 +285,19 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void report(const char *prefix, const char *name, unsigned n)
+/* A row that both machines have is named after the one without, there. */
+static void report(const struct row *r, bool irqchip, unsigned n)
 {
+	const char *prefix = irqchip || (r->when & NO_IRQCHIP) ? "micro" :
+								 "no_irqchip";
 	uint32_t *t = (void *)(ram + GUEST_SAMPLES);
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
 		sum += t[i];
 	qsort(t, n, sizeof(*t), by_size);
-	printf("LUV json {\"%s%s\":{\"n\":%u,\"min\":%u,\"median\":%u,"
-	       "\"p90\":%u,\"max\":%u,\"mean\":%" PRIu64 "}}\n", prefix, name,
+	printf("LUV json {\"%s_%s\":{\"n\":%u,\"min\":%u,\"median\":%u,"
+	       "\"p90\":%u,\"max\":%u,\"mean\":%" PRIu64 "}}\n", prefix, r->name,
 	       n, t[0], t[n / 2], t[n * 9 / 10], t[n - 1], sum / n);
 	fflush(stdout);
 }
@@ -306,7 +312,7 @@ static void check(const char *name, const char *what, unsigned is,
 }
 
 /* Memory in the state that the row wants; touched once, it is used up. */
-static void run_fault(const char *prefix, unsigned i)
+static void run_fault(bool irqchip, unsigned i)
 {
 	const struct row *r = &rows[i];
 	bool huge = r->when & HUGE;
@@ -321,10 +327,10 @@ static void run_fault(const char *prefix, unsigned i)
 	      0);
 	slot(SLOT_REGION, 0, 0, NULL);
 	munmap(p, len);
-	report(prefix, r->name, n);
+	report(r, irqchip, n);
 }
 
-static void run_row(const char *prefix, unsigned i)
+static void run_row(bool irqchip, unsigned i)
 {
 	const struct row *r = &rows[i];
 	bool interrupt = !strcmp(r->name, "hlt_inject") ||
@@ -337,7 +343,7 @@ static void run_row(const char *prefix, unsigned i)
 	exits = guest(rip, SAMPLES, 0);
 	check(r->name, "exits to the client", exits, r->exits * SAMPLES);
 	check(r->name, "interrupts", *interrupts(), interrupt ? SAMPLES : 0);
-	report(prefix, r->name, SAMPLES);
+	report(r, irqchip, SAMPLES);
 }
 
 static unsigned vendor(void)
@@ -348,7 +354,7 @@ static unsigned vendor(void)
 	return b == signature_INTEL_ebx ? INTEL : AMD;
 }
 
-static void run_rows(const char *prefix, bool irqchip)
+static void run_rows(bool irqchip)
 {
 	const unsigned not = (irqchip ? NO_IRQCHIP : IRQCHIP) |
 			     (vendor() == INTEL ? AMD : INTEL);
@@ -360,16 +366,76 @@ static void run_rows(const char *prefix, bool irqchip)
 		if (rows[i].when & not)
 			continue;
 		if (rows[i].when & (PRESENT | ABSENT))
-			run_fault(prefix, i);
+			run_fault(irqchip, i);
 		else
-			run_row(prefix, i);
+			run_row(irqchip, i);
 	}
 	machine_end();
 }
 
-int main(void)
+/* --- memory ------------------------------------------------------------------ */
+
+/* Bytes that the kernel holds for itself, but for page tables of processes. */
+static uint64_t kernel_bytes(void)
 {
-	run_rows("micro_", true);
-	run_rows("no_irqchip_", false);
+	static const char *const fields[] = { "Slab", "SecPageTables",
+					      "VmallocUsed", "Percpu" };
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128], name[64];
+	uint64_t sum = 0, kib;
+
+	require(f, "opening /proc/meminfo");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63[^:]: %" SCNu64, name, &kib) != 2)
+			continue;
+		for (unsigned i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+			if (!strcmp(name, fields[i]))
+				sum += kib * 1024;
+	}
+	fclose(f);
+	return sum;
+}
+
+/* Bytes of Luvalley's memory that the first VM holds; 0: no Luvalley. */
+static uint64_t vmm_bytes(void)
+{
+	FILE *f = popen("luvctl vms --json 2>/dev/null", "r");
+	uint64_t bytes = 0;
+	char line[256];
+
+	require(f, "running luvctl");
+	while (fgets(line, sizeof(line), f) &&
+	       sscanf(line, " \"vmm_bytes\": %" SCNu64, &bytes) != 1)
+		;
+	pclose(f);
+	return bytes;
+}
+
+static void run_memory(const char *name, size_t step)
+{
+	const size_t len = GUEST_TOP - GUEST_REGION;
+	uint8_t *p = memory(len, step == PAGE_2M ? MADV_HUGEPAGE :
+						   MADV_NOHUGEPAGE);
+	uint64_t before;
+
+	memset(p, 1, len);
+	before = kernel_bytes();
+	machine(true);
+	slot(SLOT_REGION, GUEST_REGION, len, p);
+	guest(image()->fault, (unsigned)(len / step), step);
+	printf("LUV json {\"memory_%s\":{\"kernel\":%" PRId64 ",\"vmm\":%"
+	       PRIu64 "}}\n", name, (int64_t)(kernel_bytes() - before),
+	       vmm_bytes());
+	machine_end();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "memory")) {
+		run_memory(argv[2], strtoul(argv[3], NULL, 0));
+		return 0;
+	}
+	run_rows(true);
+	run_rows(false);
 	return 0;
 }

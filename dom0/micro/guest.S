@@ -17,6 +17,7 @@
 	.quad	irq
 	.quad	ipi
 	.quad	interrupts
+	.quad	row_fault
 #define X(code, name, when, exits) .quad row_##code;
 #include "rows.def"
 #undef X
