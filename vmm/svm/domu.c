@@ -210,8 +210,7 @@ void svm_domu_window(struct vcpu *v, unsigned class)
 		irq = V_INTR_ANY;
 	else if (class)
 		irq = V_IRQ | (uint64_t)class << 16;
-	b->v_intr = V_INTR_MASKING | irq |
-		    (v->domu->apic.reg[VLAPIC_TPR] >> 4 & V_TPR);
+	b->v_intr = V_INTR_MASKING | irq | (b->v_intr & V_TPR);
 	if (irq)
 		b->intercept_misc1 |= INTERCEPT_VINTR;
 	else
@@ -225,6 +224,14 @@ void svm_domu_sync(struct vcpu *v)
 
 	if (*tpr >> 4 != cr8)
 		*tpr = cr8 << 4;
+}
+
+void svm_domu_tpr(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
+		    v->domu->apic.reg[VLAPIC_TPR] >> 4;
 }
 
 void svm_domu_tsc(struct vcpu *v)

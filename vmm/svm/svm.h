@@ -18,4 +18,5 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s);
 void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void svm_domu_tsc(struct vcpu *v);
 void svm_domu_sync(struct vcpu *v);
+void svm_domu_tpr(struct vcpu *v);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);
