@@ -48,7 +48,10 @@ static struct vmcb *vmcb_of(const struct vcpu *v)
 	return v->hw;
 }
 
-/* MSRs that VMRUN or VMLOAD switch are the guest's own. */
+/*
+ * MSRs that VMRUN or VMLOAD switch are the guest's own. Not IA32_PAT: QEMU's
+ * TCG has only the host's, whatever G_PAT is.
+ */
 static void pass_msr(uint32_t msr)
 {
 	uint32_t bit = msr < 0x2000 ? msr * 2 :
@@ -69,7 +72,6 @@ void svm_domu_maps(void)
 		pass_msr(m);
 	for (uint32_t m = 0x174; m <= 0x176; m++)
 		pass_msr(m);
-	pass_msr(MSR_IA32_PAT);
 	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
 }
 
