@@ -56,6 +56,7 @@ struct domu {
 	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
+	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
 	bool window;		/* [p] exit when interrupts can be taken */
 	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */

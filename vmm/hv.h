@@ -108,6 +108,8 @@ struct hv_ops {
 	void (*domu_tsc)(struct vcpu *v);
 	/* Bring the APIC's TPR up to what the guest did through CR8. */
 	void (*domu_sync)(struct vcpu *v);
+	/* And the other way: the APIC's TPR has been written. */
+	void (*domu_tpr)(struct vcpu *v);
 	/* Was it #DB or INT3? *dr6: ~0 for INT3. */
 	bool (*domu_debug_exit)(struct vcpu *v, uint64_t *dr6);
 	/* Leave virtualization mode on this CPU, for a reset. */
