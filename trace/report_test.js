@@ -93,10 +93,19 @@ function fail(e) {
 	end(1);
 }
 
-function end(status) {
-	if (browser)
+// Its processes may still write to the profile when it is told to end.
+async function end(status) {
+	if (browser && browser.process.exitCode === null) {
+		const gone = new Promise((done) =>
+			browser.process.on('exit', done));
+
+		browser.session = undefined;
+		browser.send('Browser.close').catch(() => {});
+		await Promise.race([gone, sleep(5000)]);
 		browser.process.kill('SIGKILL');
-	fs.rmSync(temp, { recursive: true, force: true, maxRetries: 5 });
+	}
+	fs.rmSync(temp, { recursive: true, force: true, maxRetries: 10,
+			  retryDelay: 100 });
 	process.exit(status);
 }
 
@@ -299,7 +308,7 @@ async function main() {
 		console.log('ok ' + name);
 	}
 	assert.deepStrictEqual(wrong, []);
-	end(0);
+	await end(0);
 }
 
 main().catch(fail);

@@ -81,7 +81,8 @@ class Timeline {
 				{ type: 'custom', id: 'worlds', clip: true, progressive: 0,
 				  encode: { x: [ITEM.FROM, ITEM.TO],
 					    y: ITEM.LANE, tooltip: [] },
-				  renderItem: (p, api) => this.drawItem(p, api) },
+				  renderItem: (p, api) => this.drawItem(p, api),
+				  markArea: this.shadedWindows() },
 				{ type: 'lines', id: 'arrows', polyline: false,
 				  coordinateSystem: 'cartesian2d', clip: true,
 				  symbol: ['none', 'arrow'], symbolSize: 6,
@@ -90,6 +91,16 @@ class Timeline {
 					       opacity: 0.7, curveness: 0.15 } },
 			],
 		};
+	}
+
+	// Where the page has single exits, if not everywhere.
+	shadedWindows() {
+		const list = this.trace.windows;
+
+		return { silent: true,
+			 itemStyle: { color: 'rgba(255, 190, 0, 0.25)' },
+			 data: list.length < 2 ? [] : list.map(([from, to]) =>
+				[{ xAxis: from }, { xAxis: to }]) };
 	}
 
 	drawItem(params, api) {
@@ -179,8 +190,7 @@ class Timeline {
 			exits: 'Every exit is drawn.',
 			columns: 'Shares of columns; zoom in for single exits.',
 			bins: 'Shares of columns, all kinds of exits; the page has ' +
-			      'single exits within ' + this.trace.windows.length +
-			      ' windows.',
+			      'single exits where it is shaded.',
 		}[this.mode];
 	}
 
