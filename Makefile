@@ -187,8 +187,10 @@ UNIT	+= $(UNIT_KVM)
 TRACE_BIN := luvtrace synth
 TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
 TRACE_luvtrace := luvtrace.o record.o libluv.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
-	protobuf.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
-TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lm
+	protobuf.o report.o report_page.o page.o bins.o detail.o sample.o stacks.o stat.o \
+	stat_print.o symbols.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
+TRACE_PAGE := $(wildcard trace/report/*) $(CACHE)/charts/version
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
 TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -Idom0 -MMD -MP
@@ -217,6 +219,13 @@ $(B)/unit/trace/%.o: trace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -Idom0 -DBIN='"$(abspath $(@D))"' -c $< -o $@
 
+$(CACHE)/charts/version:
+	scripts/deps.sh
+
+$(B)/trace/page.o $(B)/unit/trace/page.o: trace/page.S $(TRACE_PAGE)
+	@mkdir -p $(@D)
+	$(CC) -Itrace -I$(CACHE)/charts -c $< -o $@
+
 $(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*))
 	$(CC) -o $@ $^ $(TRACE_LIBS_$*)
 
@@ -227,7 +236,11 @@ $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
 	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lm
 
-UNIT	+= $(UNIT_TRACE)
+$(B)/unit/trace-report_test: trace/report_test.js $(B)/unit/trace/luvtrace $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec node '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+UNIT	+= $(UNIT_TRACE) $(B)/unit/trace-report_test
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
 
 # A model is a test: checked by Spin.

@@ -3,6 +3,7 @@
  * rows.c - an open hash of rows.
  */
 #include "rows.h"
+#include "events.h"
 #include "memory.h"
 
 static uint64_t hash(const struct row_key *k)
@@ -64,6 +65,27 @@ struct row *rows_get(struct rows *r, const struct row_key *key)
 	(*at)->key = *key;
 	r->count++;
 	return *at;
+}
+
+void rows_count(struct rows *r, const struct row_key *key,
+		const struct worlds_handled *h)
+{
+	struct row *row = rows_get(r, key);
+
+	histogram_add(&row->time, h->ticks);
+	row->vmm += h->vmm;
+}
+
+void rows_add(struct rows *r, const struct worlds_handled *h, bool sub_keys)
+{
+	struct row_key key = { .dom = h->exit->dom, .kind = h->exit->kind };
+
+	rows_count(r, &key, h);
+	if (!sub_keys || !events_has_sub(h->exit))
+		return;
+	key.has_sub = true;
+	key.sub = h->exit->sub;
+	rows_count(r, &key, h);
 }
 
 struct row **rows_sorted(const struct rows *r,

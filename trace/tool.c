@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void say_problems(const struct capture *c)
+static void say_problems(const struct tool *t)
 {
-	for (unsigned i = 0; i < c->problems; i++)
-		fprintf(stderr, "luvtrace: %s\n", c->problem[i]);
+	for (unsigned i = 0; !t->quiet && i < t->capture.problems; i++)
+		fprintf(stderr, "luvtrace: %s\n", t->capture.problem[i]);
 }
 
 static void record(void *ctx, unsigned cpu, const struct trace_header *h)
@@ -32,14 +32,16 @@ bool tool_read(struct tool *t, const char *folder,
 	t->ctx = ctx;
 	worlds_init(&t->worlds, ops, ctx);
 	if (capture_open(&t->capture, folder, t->use_bt)) {
-		say_problems(&t->capture);
+		say_problems(t);
 		return false;
 	}
 	capture_run(&t->capture, record, t);
 	worlds_end(&t->worlds);
-	say_problems(&t->capture);
+	say_problems(t);
 	if (worlds_span(&t->worlds, &first, &last))
 		return true;
+	if (t->quiet)
+		return false;
 	fprintf(stderr, "luvtrace: %s: no exit could be read: was the trace "
 		"made with kvm_exit events?\n", folder);
 	return false;

@@ -14,6 +14,7 @@ struct tool {
 	struct capture capture;
 	struct worlds worlds;
 	bool use_bt;	/* --bt */
+	bool quiet;	/* what cannot be read has been said already */
 	/* NULL, or sees every record before the worlds do. */
 	void (*record)(void *ctx, unsigned cpu, const struct trace_header *h);
 	void *ctx;
@@ -47,7 +48,8 @@ bool tool_number(const char *s, uint64_t max, uint64_t *value);
 	X(stat, "exits by domain and reason, with their handling times")       \
 	X(diff, "two captures compared, with confidence intervals")            \
 	X(export, "CSV, Perfetto, Chrome's JSON")                              \
-	X(flame, "where guests exit: folded stacks for a flame graph")
+	X(flame, "where guests exit: folded stacks for a flame graph")         \
+	X(report, "one HTML page: timeline, distributions, flame graph")
 #define X(name, help) enum status tool_##name(int argc, char **argv);
 TOOL_COMMANDS(X)
 #undef X
