@@ -16,7 +16,7 @@ all: $(B)/luvalley.elf dom0 guests trace
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_apic.o \
-	domu_cpuid.o vlapic.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
+	domu_cpuid.o vlapic.o trace.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
@@ -55,9 +55,9 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-CLIENTS	:= kvm signals
+CLIENTS	:= apic kvm signals
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
-	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
+	$(patsubst dom0/%.c,$(B)/dom0/%,dom0/luvctl.c) $(B)/dom0/luvtrace
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
 dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
@@ -70,6 +70,13 @@ $(B)/dom0/obj/%.o: dom0/%.c
 $(B)/dom0/obj/%.o: dom0/tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+
+# luvtrace, as far as it needs no library.
+$(B)/dom0/obj/luvtrace.o $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o: DOM0_CFLAGS += -Itrace
+$(B)/dom0/obj/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+$(B)/dom0/luvtrace: $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o
 
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 	$(CC) -static-pie -pthread -o $@ $^ -ljansson
@@ -179,12 +186,12 @@ UNIT	+= $(UNIT_KVM)
 
 TRACE_BIN := luvtrace synth
 TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
-TRACE_luvtrace := luvtrace.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
+TRACE_luvtrace := luvtrace.o record.o libluv.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
 	protobuf.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
 TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lm
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
-TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -MMD -MP
+TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -Idom0 -MMD -MP
 UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
 UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
@@ -195,13 +202,20 @@ UNIT_DEPS_trace-worlds := worlds.o
 
 trace: $(TRACE_BIN:%=$(B)/trace/%)
 
+$(B)/trace/libluv.o: dom0/libluv.c
+	@mkdir -p $(@D)
+	$(CC) $(TRACE_CFLAGS) -c $< -o $@
+$(B)/unit/trace/libluv.o: dom0/libluv.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -c $< -o $@
+
 $(B)/trace/%.o: trace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TRACE_CFLAGS) -c $< -o $@
 
 $(B)/unit/trace/%.o: trace/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -DBIN='"$(abspath $(@D))"' -c $< -o $@
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -Idom0 -DBIN='"$(abspath $(@D))"' -c $< -o $@
 
 $(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*))
 	$(CC) -o $@ $^ $(TRACE_LIBS_$*)

@@ -56,6 +56,7 @@ struct domu {
 	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
+	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
 	bool window;		/* [p] exit when interrupts can be taken */
 	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */
@@ -84,6 +85,12 @@ _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
 void domu_run_init(void);
+/* A number that nobody guesses. */
+uint32_t domu_random(void);
+/* Are these the token's halves? */
+bool domu_token_ok(uint64_t lo, uint64_t hi);
+/* The table of handlers of every vCPU there is. */
+void domu_set_handlers(const exit_handler *handlers);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 

@@ -12,6 +12,7 @@
 #include "dom0.h"
 #include "mem.h"
 #include "smp.h"
+#include "trace.h"
 
 #define ICR_VECTOR(i)	 ((i) & 0xff)
 #define ICR_MODE(i)	 ((i) >> 8 & 7)
@@ -107,6 +108,7 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 {
 	int taken = -1;
 
+	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
 	for (unsigned i = 0; i < LUV_VCPUS; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
@@ -266,8 +268,10 @@ bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value)
 	struct vlapic_effect e;
 
 	domu_eoi_sync(v);
+	hv->domu_sync(v);
 	if (!vlapic_write(&u->apic, reg, value, rdtsc(), &e))
 		return false;
+	hv->domu_tpr(v);
 	if (e.ipi)
 		domu_send(v->vm, u, e.icr, &u->wake);
 	if (e.eoi && (v->vm->told_eoi[e.eoi / 64] & BIT(e.eoi % 64)))
@@ -282,6 +286,7 @@ bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
 	*ok = true;
 	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
 		domu_eoi_sync(v);
+		hv->domu_sync(v);
 		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
 		      vlapic_read(&u->apic, msr - X2APIC_FIRST, rdtsc(), value);
 		return u->has_apic;
@@ -308,6 +313,16 @@ static void move_tsc(struct vcpu *v, uint64_t delta)
 	hv->domu_tsc(v);
 }
 
+static bool set_base(struct vcpu *v, uint64_t value)
+{
+	bool ok;
+
+	hv->domu_sync(v);
+	ok = vlapic_set_base(&v->domu->apic, value);
+	hv->domu_tpr(v);
+	return ok;
+}
+
 bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 {
 	struct domu *u = v->domu;
@@ -325,7 +340,7 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 	else if (msr == MSR_TSC_DEADLINE && u->has_apic)
 		vlapic_set_tsc_deadline(&u->apic, value, u->tsc_offset);
 	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
-		*ok = vlapic_set_base(&u->apic, value);
+		*ok = set_base(v, value);
 	else if (msr == MSR_PV_EOI && u->has_apic && domu_pv_eoi_ok(value))
 		domu_pv_eoi_set(v, value);
 	else if (msr == MSR_PV_EOI && u->has_apic)

@@ -7,6 +7,7 @@
 #include "dom0.h"
 #include "mem.h"
 #include "string.h"
+#include "trace.h"
 
 static void read_drs(uint64_t *dr)
 {
@@ -157,8 +158,10 @@ static void inject(struct vcpu *v)
 
 	if (atomic_exchange(&u->nmis, 0))
 		v->nmi_pending = true;
-	if (v->nmi_pending)
+	if (v->nmi_pending) {
 		hv->inject_nmi(v);
+		trace_injected_nmi(v);
+	}
 	if (u->has_apic) {
 		hv->domu_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
@@ -168,11 +171,13 @@ static void inject(struct vcpu *v)
 	if ((offered || vector >= 0) && hv->domu_ready(v) == 3) {
 		if (offered) {
 			hv->domu_queue(v, u->event);
+			trace_injected(v, u->event & 0xff);
 			u->queued = true;
 			offered = false;
 		} else {
 			vlapic_accept(&u->apic, (unsigned)vector);
 			hv->domu_queue(v, BIT(31) | (unsigned)vector);
+			trace_injected(v, (unsigned)vector);
 			domu_eoi_offer(v, (unsigned)vector);
 			vector = vlapic_pending(&u->apic);
 		}
@@ -439,6 +444,16 @@ static bool owner_page(const struct gpaging *p, uint64_t hva, uint64_t size,
 	return true;
 }
 
+static enum err map(struct vm *vm, uint64_t gpa, uint64_t pa, uint64_t size,
+		    unsigned perm)
+{
+	enum err e = stage2_map(&vm->s2, GPA(gpa), pa, size, perm, MTRR_WB);
+
+	if (e == OK)
+		trace_mapped(vm, gpa, pa, size, perm);
+	return e;
+}
+
 /* The page at gpa, as large as both sides allow; under the VM's lock. */
 static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
 {
@@ -453,11 +468,11 @@ static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
 	    big + 2 * MIB <= s->gpa + s->len &&
 	    owner_page(&v->cpu->paging, ALIGN_DOWN(hva, 2 * MIB), 2 * MIB, !ro,
 		       &pa) &&
-	    stage2_map(&v->vm->s2, GPA(big), pa, 2 * MIB, perm, MTRR_WB) == OK)
+	    map(v->vm, big, pa, 2 * MIB, perm) == OK)
 		return OK;
 	if (!owner_page(&v->cpu->paging, hva, PAGE_SIZE, !ro, &pa))
 		return ERR_FAULT;
-	return stage2_map(&v->vm->s2, page, pa, PAGE_SIZE, perm, MTRR_WB);
+	return map(v->vm, page.v, pa, PAGE_SIZE, perm);
 }
 
 static enum exit_action stage2(struct vcpu *v)

@@ -79,6 +79,7 @@ int64_t domu_vcpu_get(const struct gpaging *g, uint64_t handle,
 
 	if (!v)
 		return why;
+	hv->domu_sync(v);
 	hv->domu_get(v, &s);
 	common_get(v->domu, &s);
 	domu_let_go(v);
@@ -294,8 +295,10 @@ static struct vcpu *take_apic(const struct gpaging *g, uint64_t handle,
 {
 	struct vcpu *v = domu_take(g, handle, id, why);
 
-	if (v && v->domu->has_apic)
+	if (v && v->domu->has_apic) {
 		domu_eoi_sync(v);
+		hv->domu_sync(v);
+	}
 	if (!v || v->domu->has_apic)
 		return v;
 	domu_let_go(v);
@@ -331,6 +334,7 @@ int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t handle,
 	if (!v)
 		return why;
 	vlapic_set(&v->domu->apic, rdtsc(), page);
+	hv->domu_tpr(v);
 	domu_let_go(v);
 	return 0;
 }

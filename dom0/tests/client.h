@@ -128,10 +128,14 @@ static inline void start(const uint8_t *code, size_t len)
 	start_with(code, len, RFLAGS_1);
 }
 
+/* Until an exit; a client that did not ask for immediate_exit sees EINTR. */
 static inline bool runs(uint32_t reason, const char *what)
 {
-	int e = ioctl(cpu, KVM_RUN, 0);
+	int e;
 
+	do
+		e = ioctl(cpu, KVM_RUN, 0);
+	while (e < 0 && errno == EINTR && !run->immediate_exit);
 	return expect(e == 0 && run->exit_reason == reason,
 		      "%s: KVM_RUN returned %d, exit %u, not %u", what, e,
 		      run->exit_reason, reason);

@@ -316,33 +316,31 @@ __asm__(".pushsection .rodata\n"
 	".code64\n"
 	".popsection\n");
 
+/* An interrupt of the host's takes the bit back: then once more. */
 static void pv_eoi(void)
 {
 	const uint16_t handler = (uint16_t)(LOAD + (eoi_handler - eoi_guest));
+	unsigned tries = 10;
 	uint32_t isr;
 
 	close(cpu);
 	close(vm);
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	require(vm >= 0, "KVM_CREATE_VM");
-	require(ioctl(vm, KVM_CREATE_IRQCHIP, 0) == 0, "KVM_CREATE_IRQCHIP");
-	slot(0, 0, 0, RAM, ram);
-	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	require(cpu >= 0, "KVM_CREATE_VCPU");
-	run = mmap(NULL, 0x3000, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
-	require(run != MAP_FAILED, "mmap of the vCPU");
-	memset(ram + 0x5000, 0, 0x20);
+	close(kvm);
+	machine_with(true);
 	for (unsigned vector = 0x40; vector <= 0x50; vector += 0x10) {
 		((uint16_t *)ram)[vector * 2] = handler;
 		((uint16_t *)ram)[vector * 2 + 1] = 0;
 	}
-	start(eoi_guest, (size_t)(eoi_end - eoi_guest));
-	if (!runs(KVM_EXIT_IO, "pv_eoi"))
-		return;
-	memcpy(&isr, io_data(), 4);
-	expect(ram[0x5010] == 12, "%u of 12 interrupts", ram[0x5010]);
+	do {
+		memset(ram + 0x5000, 0, 0x20);
+		start(eoi_guest, (size_t)(eoi_end - eoi_guest));
+		if (!runs(KVM_EXIT_IO, "pv_eoi"))
+			return;
+		memcpy(&isr, io_data(), 4);
+		expect(ram[0x5010] == 12, "%u of 12 interrupts", ram[0x5010]);
+		expect(isr == 0, "in service at the end: %#x", isr);
+	} while (ram[0x5011] > 1 && --tries);
 	expect(ram[0x5011] == 1, "%u EOIs by MSR, not 1", ram[0x5011]);
-	expect(isr == 0, "in service at the end: %#x", isr);
 }
 
 /* A slot that goes away, comes back elsewhere, and is read-only. */

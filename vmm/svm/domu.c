@@ -12,12 +12,21 @@
 #include "../string.h"
 
 #define INTERCEPT_INTR	   BIT(0)
+#define INTERCEPT_VINTR	   BIT(4)
 #define INTERCEPT_HLT	   BIT(24)
 #define INTERCEPT_WBINVD   BIT(9)
 #define INTERCEPT_MONITOR  BIT(10)
 #define INTERCEPT_MWAIT	   BIT(11)
 #define INTERCEPT_XSETBV   BIT(13)
+#define V_IRQ		   BIT(8)
+#define V_INTR_PRIO	   (BIT(16) * 0xf)
+#define V_IGN_TPR	   BIT(20)
+#define V_INTR_MASKING	   BIT(24)
 #define DOMU_ASID	   2
+#define V_TPR		   0xfu
+#define V_INTR_ANY	   (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
+#define V_INTR_VECTOR(n)   ((uint64_t)(n) << 32)
+#define V_INTR_GET(v)	   ((uint32_t)((v) >> 32 & 0xff))
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -39,7 +48,10 @@ static struct vmcb *vmcb_of(const struct vcpu *v)
 	return v->hw;
 }
 
-/* MSRs that VMRUN or VMLOAD switch are the guest's own. */
+/*
+ * MSRs that VMRUN or VMLOAD switch are the guest's own. Not IA32_PAT: QEMU's
+ * TCG has only the host's, whatever G_PAT is.
+ */
 static void pass_msr(uint32_t msr)
 {
 	uint32_t bit = msr < 0x2000 ? msr * 2 :
@@ -60,7 +72,6 @@ void svm_domu_maps(void)
 		pass_msr(m);
 	for (uint32_t m = 0x174; m <= 0x176; m++)
 		pass_msr(m);
-	pass_msr(MSR_IA32_PAT);
 	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
 }
 
@@ -112,6 +123,7 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	b->g_pat = PAT_RESET;
 	b->eventinj = 0;
 	b->v_intr = V_INTR_MASKING;
+	v->domu->virq = false;
 	b->interrupt_shadow = 0;
 	v->domu->last_cpu = ~0u; /* flush */
 	if (v->cpu->current == v) /* FS, GS, TR, LDTR are in the CPU */
@@ -142,9 +154,10 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
 }
 
-static bool event_queued(const struct vmcb *b)
+/* Is there an interrupt that svm_domu_queue() has left to the processor? */
+static bool queued(const struct vcpu *v)
 {
-	return (b->eventinj & EVENT_V) || vmcb_interrupt_queued(b);
+	return v->domu->virq && (vmcb_of(v)->v_intr & V_IRQ);
 }
 
 unsigned svm_domu_ready(struct vcpu *v)
@@ -153,42 +166,53 @@ unsigned svm_domu_ready(struct vcpu *v)
 	bool enabled = b->rflags & RFLAGS_IF;
 
 	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
-				    !event_queued(b)) << 1;
+				    !(b->eventinj & EVENT_V) &&
+				    !queued(v)) << 1;
 }
 
 /*
- * As a virtual interrupt, which the guest takes at once, for it can take one.
- * Not by EVENTINJ: QEMU's TCG keeps an interrupt that came so as the CPU's
- * pending exception, and delivers it again, whatever RFLAGS.IF is, if
- * something stops the CPU before its next #VMEXIT.
+ * As a virtual interrupt, not by EVENTINJ: QEMU 7.2 keeps the vector of one
+ * it has injected (helper_vmrun sets exception_index and goes on), and
+ * delivers it again, RFLAGS.IF or not, if it leaves its loop before the next
+ * #VMEXIT. Taken at once, for it is queued only when it can be.
  */
 void svm_domu_queue(struct vcpu *v, uint32_t event)
 {
 	struct vmcb *b = vmcb_of(v);
 
-	b->v_intr = V_INTR_MASKING | (b->v_intr & V_TPR) | V_IRQ |
-		    V_INTR_PRIO | V_IGN_TPR | (event & EVENT_VECTOR) << 32;
+	b->v_intr = V_INTR_MASKING | V_INTR_ANY |
+		    V_INTR_VECTOR(event & EVENT_VECTOR) | (b->v_intr & V_TPR);
 	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	v->domu->virq = true;
+}
+
+void svm_domu_again(struct vcpu *v, uint64_t event)
+{
+	if ((event & EVENT_V) &&
+	    (EVENT_TYPE(event) == EVENT_TYPE_INTR ||
+	     (event & EVENT_VECTOR) >= 32)) /* QEMU: an exception */
+		svm_domu_queue(v, (uint32_t)event);
+	else
+		vmcb_of(v)->eventinj = event;
 }
 
 /*
  * A virtual interrupt that is intercepted before it is delivered, when V_TPR
- * lets its priority through. V_TPR is the guest's CR8. Behind an interrupt
- * that is queued there is no window: its handler's EOI exits.
+ * lets its priority through. V_TPR is the guest's CR8.
  */
 void svm_domu_window(struct vcpu *v, unsigned class)
 {
 	struct vmcb *b = vmcb_of(v);
 	uint64_t irq = 0;
 
-	if (vmcb_interrupt_queued(b))
+	if (queued(v)) /* what comes behind it waits for its EOI */
 		return;
+	v->domu->virq = false;
 	if (class == WINDOW_ANY)
-		irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+		irq = V_INTR_ANY;
 	else if (class)
 		irq = V_IRQ | (uint64_t)class << 16;
-	b->v_intr = V_INTR_MASKING | irq |
-		    (v->domu->apic.reg[VLAPIC_TPR] >> 4 & V_TPR);
+	b->v_intr = V_INTR_MASKING | irq | (b->v_intr & V_TPR);
 	if (irq)
 		b->intercept_misc1 |= INTERCEPT_VINTR;
 	else
@@ -202,6 +226,14 @@ void svm_domu_sync(struct vcpu *v)
 
 	if (*tpr >> 4 != cr8)
 		*tpr = cr8 << 4;
+}
+
+void svm_domu_tpr(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
+		    v->domu->apic.reg[VLAPIC_TPR] >> 4;
 }
 
 void svm_domu_tsc(struct vcpu *v)
@@ -265,8 +297,8 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->idt_base = b->idtr.base;
 	s->idt_limit = b->idtr.limit;
 	s->shadow = b->interrupt_shadow & 1;
-	s->event = vmcb_interrupt_queued(b) ?
-			   EVENT_V | V_INTR_VECTOR(b->v_intr) : b->eventinj;
+	s->event = queued(v) ? (uint32_t)EVENT_V | V_INTR_GET(b->v_intr) :
+			       (uint32_t)b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
 }
 
@@ -310,14 +342,13 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	b->idtr.base = s->idt_base;
 	b->idtr.limit = s->idt_limit;
 	b->interrupt_shadow = s->shadow & 1;
-	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
-	b->tsc_offset = s->tsc_offset;
 	b->v_intr = V_INTR_MASKING | s->cr8;
 	b->eventinj = 0;
-	if ((s->event & EVENT_V) && EVENT_TYPE(s->event) == EVENT_TYPE_INTR)
-		svm_domu_queue(v, s->event);
-	else if (s->event & EVENT_V)
-		b->eventinj = s->event | (uint64_t)s->event_error << 32;
+	v->domu->virq = false;
+	if (s->event & EVENT_V)
+		svm_domu_again(v, s->event | (uint64_t)s->event_error << 32);
+	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
+	b->tsc_offset = s->tsc_offset;
 	set_debug(b, s);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }

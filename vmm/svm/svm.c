@@ -206,24 +206,26 @@ static void decode_io(struct vmexit *x, const struct vmcb *b)
 	x->insn_len = (uint32_t)(b->exitinfo2 - b->rip);
 }
 
-/*
- * An event whose delivery the exit interrupted; INT n is executed again, and
- * QEMU's TCG leaves V_IRQ of a virtual interrupt, so it is taken again.
- */
-static uint64_t interrupted_event(const struct vmcb *b)
+/* An event whose delivery the exit interrupted; INT n is executed again. */
+static uint64_t interrupted_event(uint64_t e)
 {
-	uint64_t e = b->exitintinfo;
 	bool soft = EVENT_TYPE(e) == EVENT_TYPE_SOFT ||
 		    (EVENT_TYPE(e) == EVENT_TYPE_EXC &&
 		     ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4));
-	bool virtual = vmcb_interrupt_queued(b) &&
-		       V_INTR_VECTOR(b->v_intr) == (e & EVENT_VECTOR);
 
-	return soft || virtual ? 0 : e;
+	return soft ? 0 : e;
+}
+
+static void again(struct vcpu *v, uint64_t event)
+{
+	if (v->vm)
+		svm_domu_again(v, event);
+	else
+		vmcb_of(v)->eventinj = event;
 }
 
 /* The kinds that have more to say than their code. */
-static void collateral(struct vmexit *x, struct vmcb *b)
+static void collateral(struct vcpu *v, struct vmexit *x, struct vmcb *b)
 {
 	x->info2 = b->exitinfo2;
 	if (x->reason == SVM_EXIT_NPF) {
@@ -241,7 +243,7 @@ static void collateral(struct vmexit *x, struct vmcb *b)
 		clgi();
 	}
 	if (EVENT_V & b->exitintinfo)
-		b->eventinj = interrupted_event(b);
+		again(v, interrupted_event(b->exitintinfo));
 }
 
 static inline void decode(struct vcpu *v, struct vmcb *b)
@@ -261,7 +263,7 @@ static inline void decode(struct vcpu *v, struct vmcb *b)
 		if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
 			return;
 	}
-	collateral(x, b);
+	collateral(v, x, b);
 }
 
 /*
@@ -276,7 +278,7 @@ static void svm_inject_nmi(struct vcpu *v)
 	if (v->nmi_blocked)
 		return;
 	v->nmi_pending = false;
-	if (v->vm && ((b->eventinj & EVENT_V) || vmcb_interrupt_queued(b))) {
+	if ((b->eventinj & EVENT_V) && v->vm) {
 		v->nmi_pending = true; /* with the next exit */
 		return;
 	}
@@ -425,6 +427,21 @@ static void svm_snapshot(struct vcpu *v, struct guest_state *g)
 	g->bits = svm_paging(v, &g->paging);
 }
 
+static uint64_t svm_trace_context(struct vcpu *v, uint32_t *intr_info,
+				  uint32_t *error)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	*intr_info = (uint32_t)b->exitintinfo;
+	*error = (uint32_t)(b->exitintinfo >> 32);
+	return b->cr3;
+}
+
+static uint64_t svm_rip(struct vcpu *v)
+{
+	return vmcb_of(v)->rip;
+}
+
 static void svm_dump(struct vcpu *v)
 {
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs",
@@ -471,6 +488,8 @@ const struct hv_ops svm_ops = {
 	.flush = svm_flush,
 	.efer = svm_efer,
 	.cr4 = svm_cr4,
+	.trace_context = svm_trace_context,
+	.rip = svm_rip,
 	.paging = svm_paging,
 	.snapshot = svm_snapshot,
 	.listen = svm_listen,
@@ -486,6 +505,7 @@ const struct hv_ops svm_ops = {
 	.domu_reset = svm_domu_reset,
 	.domu_tsc = svm_domu_tsc,
 	.domu_sync = svm_domu_sync,
+	.domu_tpr = svm_domu_tpr,
 	.domu_debug_exit = svm_domu_debug_exit,
 	.disable = svm_disable,
 };

@@ -75,7 +75,6 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 /* intercept_misc1 */
 #define INTERCEPT_NMI	   BIT(1)
 #define INTERCEPT_INIT	   BIT(3)
-#define INTERCEPT_VINTR	   BIT(4)
 #define INTERCEPT_CPUID	   BIT(18)
 #define INTERCEPT_IRET	   BIT(20)
 #define INTERCEPT_INVD	   BIT(22)
@@ -93,14 +92,6 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 #define INTERCEPT_SKINIT   BIT(6)
 
 #define TLB_FLUSH_ALL	   1
-
-/* v_intr */
-#define V_TPR		   0xfull
-#define V_IRQ		   BIT(8)
-#define V_INTR_PRIO	   (BIT(16) * 0xf)
-#define V_IGN_TPR	   BIT(20)
-#define V_INTR_MASKING	   BIT(24)
-#define V_INTR_VECTOR(v)   ((v) >> 32 & 0xff)
 
 /* EVENTINJ and EXITINTINFO */
 #define EVENT_VECTOR	   0xffull
@@ -144,12 +135,3 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 #define IOIO_STRING   BIT(2)
 #define IOIO_SIZE(i)  ((i) >> 4 & 7)
 #define IOIO_PORT(i)  ((uint16_t)((i) >> 16))
-
-/*
- * Is there an interrupt that the guest takes at the next VMRUN? V_IRQ with the
- * intercept is only a window.
- */
-static inline bool vmcb_interrupt_queued(const struct vmcb *b)
-{
-	return (b->v_intr & V_IRQ) && !(b->intercept_misc1 & INTERCEPT_VINTR);
-}
