@@ -139,11 +139,13 @@ static void tsc_aux_switch(uint64_t *old, uint64_t new_)
 		wrmsr(MSR_TSC_AUX, new_);
 }
 
+/* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
 	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
 
@@ -152,6 +154,7 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+	write_cr2(vmcb_of(d)->cr2);
 }
 
 /* Is there an interrupt that svm_domu_queue() has left to the processor? */
