@@ -184,12 +184,14 @@ UNIT	+= $(UNIT_KVM)
 # --- trace/: tools for captures, and sanitized copies of them for the tests ------
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
 
-TRACE_BIN := luvtrace synth
+TRACE_BIN := luvtop luvtrace synth
 TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
 TRACE_luvtrace := luvtrace.o record.o libluv.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
 	protobuf.o report.o report_page.o page.o bins.o detail.o sample.o stacks.o stat.o \
 	stat_print.o symbols.o $(TRACE_READ)
 TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
+TRACE_luvtop := luvtop.o symbols.o tool.o top.o top_screen.o $(TRACE_READ)
+TRACE_LIBS_luvtop := -lbabeltrace2 -lelf -lncurses -ltinfo -lm
 TRACE_PAGE := $(wildcard trace/report/*) $(CACHE)/charts/version
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
@@ -234,7 +236,7 @@ $(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trac
 
 $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lm
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lutil -lm
 
 $(B)/unit/trace-report_test: trace/report_test.js $(B)/unit/trace/luvtrace $(B)/unit/trace/synth
 	printf "#!/bin/sh\nexec node '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@

@@ -94,7 +94,7 @@ static int by_seq(const void *a, const void *b)
 }
 
 /* Heads of the packets that the file has now and had not before. */
-static void index_packets(struct native *n)
+void native_look(struct native *n)
 {
 	struct stat st;
 	struct ctf_packet p;
@@ -212,7 +212,7 @@ const struct trace_header *native_next(struct native *n)
 
 		if (n->at == n->end) {
 			if (n->next_packet == n->packets)
-				index_packets(n);
+				native_look(n);
 			if (n->next_packet == n->packets)
 				return NULL;
 			load_packet(n, &n->packet[n->next_packet++]);
@@ -243,7 +243,7 @@ int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		damaged(n, "%s: %s", path, strerror(errno));
 		return -1;
 	}
-	index_packets(n);
+	native_look(n);
 	return 0;
 }
 

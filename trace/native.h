@@ -46,6 +46,8 @@ struct native {
  */
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		bool follow);
+/* Look what the file has now, so that cpu_id is known. native_next() does. */
+void native_look(struct native *n);
 /*
  * native_next - the next record in order of time, valid until the next call;
  * NULL: no more, for now if following.
