@@ -200,6 +200,7 @@ UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
 UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
 UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-rows := events.o histogram.o rows.o
 UNIT_DEPS_trace-sample := sample.o
 UNIT_DEPS_trace-symbols := symbols.o
 UNIT_DEPS_trace-worlds := worlds.o
@@ -242,7 +243,19 @@ $(B)/unit/trace-report_test: trace/report_test.js $(B)/unit/trace/luvtrace $(B)/
 	printf "#!/bin/sh\nexec node '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
 	chmod 755 $@
 
-UNIT	+= $(UNIT_TRACE) $(B)/unit/trace-report_test
+# libFuzzer, by clang whoever CC is; the test is a short run from a real stream.
+FUZZ_C	:= $(addprefix trace/,native_fuzz.c events.c histogram.c metadata.c native.c rows.c \
+	stacks.c symbols.c worlds.c)
+$(B)/unit/trace/native_fuzz: $(FUZZ_C) $(wildcard trace/*.h trace/*.def)
+	@mkdir -p $(@D)
+	clang $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Itrace -Iinclude $(FUZZ_C) -o $@ -lelf -lm
+
+$(B)/unit/trace-fuzz_test: scripts/fuzz-test.sh $(B)/unit/trace/native_fuzz $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+UNIT	+= $(UNIT_TRACE) $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
 
 # A model is a test: checked by Spin.

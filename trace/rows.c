@@ -8,11 +8,12 @@
 
 static uint64_t hash(const struct row_key *k)
 {
-	uint64_t h = k->sub * 0x9e3779b97f4a7c15u;
+	const uint64_t rest = (uint64_t)k->reason << 32 |
+		(uint64_t)k->dom << 16 | (uint64_t)k->kind << 8 |
+		(uint64_t)k->isa << 2 | (uint64_t)k->has_sub << 1 | k->rest;
+	const uint64_t h = (k->sub * 0x9e3779b97f4a7c15u) ^
+		(rest * 0xbf58476d1ce4e5b9u);
 
-	h ^= ((uint64_t)k->reason << 32 | (uint32_t)(k->dom << 16) |
-	      (uint32_t)(k->kind << 8) | (uint32_t)(k->isa << 2) |
-	      (uint32_t)(k->has_sub << 1) | k->rest) * 0xbf58476d1ce4e5b9u;
 	return h ^ h >> 29;
 }
 
