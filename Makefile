@@ -123,10 +123,14 @@ $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(C
 	@mkdir -p $(@D)
 	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
-		$(CACHE)/kernel-cloud/version
+$(B)/dom0/guest/cost: dom0/guest/cost.c
 	@mkdir -p $(@D)
-	scripts/mkdomu.sh $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
+	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
+
+$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
+	@mkdir -p $(@D)
+	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh

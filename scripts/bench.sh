@@ -116,9 +116,12 @@ derive()
 			if ((call[i] "_median_ticks") in f)
 				printf "%s_net %.0f\n", call[i], f[call[i] "_median_ticks"] - f["empty_median_ticks"]
 		for (k in f) {
-			if (k ~ /^(micro|no_irqchip)_.*_median$/)
+			if (k ~ /^(micro|no_irqchip|qemu)_.*_median$/) {
+				w = k
+				sub(/_.*/, "", w)
 				printf "%s %.0f\n", substr(k, 1, length(k) - 6) "net",
-					f[k] - f["micro_tsc_median"]
+					f[k] - f[(w == "qemu" ? w : "micro") "_tsc_median"]
+			}
 			if (k ~ /^info_vms_0_exits_.*_count$/ && k !~ /external-interrupt/)
 				domu_exits += f[k]
 		}
@@ -340,25 +343,26 @@ suite_dom0()
 
 # --- suite micro -------------------------------------------------------------
 
-# micro_rows VMM GROUP: what the client has printed, in its order
+# micro_rows VMM GROUP: what the clients have printed, in their order
 micro_rows()
 {
-	sed -n 's/^\(micro_.*\|no_irqchip_.*\)_median .*/\1/p' "$runs/$2.1.facts" > "$runs/rows"
+	sed -nE 's/^((micro|no_irqchip|qemu)_.*)_median .*/\1/p' "$runs/$2.1.facts" > "$runs/rows"
 	while read -r key; do
 		case $key in
 		micro_*) row=${key#micro_} ;;
-		*) row=no_irqchip.${key#no_irqchip_} ;;
+		no_irqchip_*) row=no_irqchip.${key#no_irqchip_} ;;
+		*) row=qemu.${key#qemu_} ;;
 		esac
-		[ "$row" = tsc ] || emit "$row" "$1" ticks "$2" "${key}_net"
+		[ "${row##*.}" = tsc ] || emit "$row" "$1" ticks "$2" "${key}_net"
 		for m in min median p90 max mean; do
 			emit "$row.$m" "$1" ticks "$2" "${key}_$m"
 		done
 	done < "$runs/rows"
-	same same.rows "$1" "$2" '^(micro|no_irqchip)_'
 }
 
 micro_domu()
 {
+	micro_rows "$1" "$2"
 	emit domu.boot "$1" ticks "$2" domu_boot_ticks
 	emit domu.boot.idle "$1" ns "$2" domu_boot_idle_ns
 	emit domu.boot.busy "$1" ticks "$2" domu_boot_busy
@@ -376,12 +380,14 @@ suite_micro()
 	run luv-domu "$repeat" bench-domu
 	run kvm-domu "$repeat" -b bench-domu
 	micro_rows luvalley luv
+	same same.rows luvalley luv '^(micro|no_irqchip)_'
 	micro_domu luvalley luv-domu
 	sed -n 's/^info_vms_0_exits_\(.*\)_count .*/\1/p' "$runs/luv-domu.1.facts" > "$runs/kinds"
 	while read -r kind; do
 		emit "domu.exits.$kind" luvalley exits luv-domu "info_vms_0_exits_${kind}_count"
 	done < "$runs/kinds"
 	micro_rows kvm kvm
+	same same.rows kvm kvm '^(micro|no_irqchip)_'
 	micro_domu kvm kvm-domu
 	for kind in irq_exits io_exits mmio_exits halt_exits irq_window_exits hypercalls; do
 		emit "domu.exits.$kind" kvm exits kvm-domu "kvm_$kind"

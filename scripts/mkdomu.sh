@@ -2,14 +2,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # mkdomu.sh - make the disk from which dom0 runs virtual machines: stock QEMU
 # with its libraries and firmware, the KVM library, a guest's kernel.
-#   mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]
+#   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
 # One ext2 file system over the whole disk, which dom0 mounts and changes root
 # to; FILEs go to /bin. A disk and not an initramfs: only what is touched is
-# read. The guest's initramfs is busybox with GUEST-INIT and virtio's drivers.
-# /modules has KVM for a dom0 without Luvalley, to compare with.
+# read. The guest's initramfs is busybox with GUEST-INIT, PROGRAM, a static one,
+# and virtio's drivers. /modules has KVM for a dom0 without Luvalley, to compare
+# with.
 set -eu
 
-[ $# -ge 3 ] || { echo "usage: mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]" >&2; exit 2; }
+usage() { sed -n '5s/^# */usage: /p' "$0" >&2; exit 2; }
+program=''
+while getopts g: opt; do
+	case $opt in
+	g) program=$OPTARG ;;
+	*) usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 3 ] || usage
 out=$1 kernel=$2 init=$3
 shift 3
 PATH=$PATH:/usr/sbin:/sbin
@@ -56,6 +66,7 @@ add_modules()
 
 g=$tmp/guest
 busybox_root "$g"
+[ -z "$program" ] || cp "$program" "$g/bin/"
 cp "$init" "$g/init"
 chmod 755 "$g/init"
 # shellcheck disable=SC2086 # words
