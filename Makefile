@@ -189,7 +189,8 @@ UNIT	+= $(UNIT_KVM)
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
 
 TRACE_BIN := luvtop luvtrace synth
-TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
+TRACE_READ := bt.o bt_apart.o bt_event.o capture.o events.o histogram.o merge.o metadata.o \
+	native.o rows.o worlds.o
 TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
 	protobuf.o report.o report_page.o page.o bins.o detail.o sample.o stacks.o stat.o \
 	stat_print.o symbols.o $(TRACE_READ)
@@ -259,7 +260,9 @@ $(B)/unit/trace-fuzz_test: scripts/fuzz-test.sh $(B)/unit/trace/native_fuzz $(B)
 	printf "#!/bin/sh\nexec '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
 	chmod 755 $@
 
-UNIT	+= $(UNIT_TRACE) $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
+# These take seconds: not in "make test".
+UNIT_SLOW := $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
+UNIT	+= $(UNIT_TRACE) $(UNIT_SLOW)
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
 
 # A model is a test: checked by Spin.
@@ -285,7 +288,7 @@ docs: $(B)/dom0/luvkvm
 unit: $(UNIT)
 
 test: unit
-	scripts/unit-test.sh $(UNIT)
+	scripts/unit-test.sh $(filter-out $(UNIT_SLOW),$(UNIT))
 
 # --- whole machines -----------------------------------------------------------
 

@@ -151,6 +151,7 @@ int capture_open(struct capture *c, const char *folder, bool use_bt)
 {
 	*c = (struct capture){ .use_bt = use_bt };
 	c->folder = memory_string(folder);
+	errno = 0;
 	if (!is_folder(folder))
 		capture_problem(c, "%s: %s; name the folder of a capture",
 				folder, errno ? strerror(errno) :

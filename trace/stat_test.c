@@ -288,6 +288,22 @@ static void cut_capture(void **state)
 	      "$T/t/cpu1 && " STAT "$T/t", 1, "dom2   hlt");
 }
 
+/* libbabeltrace2 refuses the folder; the files that are whole are shown. */
+static void cut_capture_of_others(void **state)
+{
+	char folder[] = "/tmp/stat_test.XXXXXX", command[1000];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	write_lttng(folder);
+	snprintf(command, sizeof(command), IN_TMP "cp -r %s $T/t && "
+		 "truncate -s 100 $T/t/channel0_0 && " STAT "$T/t", folder);
+	fails(command, 1, "1 of its 2 files can be read");
+	fails(command, 1, "dom1   hlt                                   1 ");
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	free(output(command));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +315,7 @@ int main(void)
 		cmocka_unit_test(losses_are_said),
 		cmocka_unit_test(wrong_input),
 		cmocka_unit_test(cut_capture),
+		cmocka_unit_test(cut_capture_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

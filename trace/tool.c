@@ -40,9 +40,9 @@ bool tool_read(struct tool *t, const char *folder,
 	say_problems(t);
 	if (worlds_span(&t->worlds, &first, &last))
 		return true;
-	if (t->quiet)
+	if (t->quiet || t->capture.problems)
 		return false;
-	fprintf(stderr, "luvtrace: %s: no exit could be read: was the trace "
+	fprintf(stderr, "luvtrace: %s: there is no exit in it: was the trace "
 		"made with kvm_exit events?\n", folder);
 	return false;
 }

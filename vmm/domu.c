@@ -152,7 +152,8 @@ int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	memset(vm->slot, 0, sizeof(vm->slot));
 	memset(vm->granted, 0, sizeof(vm->granted));
 	memset(vm->vcpu, 0, sizeof(vm->vcpu));
-	vm->slots = vm->vcpus = 0;
+	vm->slots = 0;
+	vm->vcpus = 0;
 	vm->s2 = (struct stage2){ .root = root, .format = dom0.s2.format,
 				  .alloc = mem_page, .to_pa = table_pa,
 				  .to_ptr = table_ptr };
