@@ -104,7 +104,7 @@ $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(C
 	@mkdir -p $(@D)
 	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
 		$(CACHE)/kernel-cloud/version
 	@mkdir -p $(@D)
 	scripts/mkdomu.sh $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
