@@ -127,7 +127,7 @@ $(B)/dom0/guest/cost: dom0/guest/cost.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
 		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
 	@mkdir -p $(@D)
 	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)

@@ -16,7 +16,8 @@ BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev zlib1g-dev
 	protobuf-compiler chromium'
 # the emulators and their firmware
-EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
+EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios
+	ovmf'
 # dom0's disk and initramfs, and what runs in them
 IMAGE='grub-pc-bin grub-common e2fsprogs busybox-static cpio lz4 kmod
 	kexec-tools rt-tests memtest86+'
