@@ -35,14 +35,10 @@ static bool read_at(struct native *n, void *to, size_t len, off_t at)
 	return pread(n->fd, to, len, at) == (ssize_t)len;
 }
 
-/* NULL, or what is wrong with the head of a packet. */
-static const char *head_wrong(const struct native *n,
-			      const struct ctf_packet *p)
+const char *native_head_wrong(const struct ctf_packet *p)
 {
 	if (p->magic != CTF_MAGIC)
 		return "no packet begins";
-	if (memcmp(p->uuid, n->uuid, sizeof(p->uuid)) != 0)
-		return "a packet of another capture begins";
 	if (p->stream_id != 0)
 		return "a packet of an unknown stream begins";
 	if (p->packet_size % 64 || p->packet_size / 8 < sizeof(*p) ||
@@ -51,7 +47,19 @@ static const char *head_wrong(const struct native *n,
 	if (p->content_size % 64 || p->content_size / 8 < sizeof(*p) ||
 	    p->content_size > p->packet_size)
 		return "the size of a packet's content is impossible";
-	if (n->has_cpu && p->cpu_id != n->cpu_id)
+	return NULL;
+}
+
+static const char *head_wrong(const struct native *n,
+			      const struct ctf_packet *p)
+{
+	const char *wrong = native_head_wrong(p);
+
+	if (wrong)
+		return wrong;
+	if (memcmp(p->uuid, n->uuid, sizeof(p->uuid)) != 0)
+		return "a packet of another capture begins";
+	if (n->has_cpu && p->cpu_id != n->cpu_id && !n->pick)
 		return "a packet of another CPU begins";
 	return NULL;
 }
@@ -74,7 +82,7 @@ static void add_packet(struct native *n, const struct ctf_packet *p)
 		n->has_cpu = true;
 	}
 	/* A sub-buffer that was never used says nothing. */
-	if (p->content_size / 8 == sizeof(*p))
+	if (p->content_size / 8 == sizeof(*p) || p->cpu_id != n->cpu_id)
 		return;
 	if ((n->packets & (n->packets - 1)) == 0)
 		n->packet = memory_grown(n->packet, n->packets ?
@@ -203,6 +211,13 @@ static const char *record_wrong(const struct native *n, size_t *len)
 	return NULL;
 }
 
+static void skip_rest(struct native *n, const char *wrong)
+{
+	damaged(n, "%s: packet %" PRIu64 ", byte %zu of it: %s; the rest of "
+		"this packet is not read", n->path, n->last_seq, n->at, wrong);
+	n->at = n->end;
+}
+
 const struct trace_header *native_next(struct native *n)
 {
 	for (;;) {
@@ -225,24 +240,58 @@ const struct trace_header *native_next(struct native *n)
 			n->last = h->timestamp;
 			return h;
 		}
-		damaged(n, "%s: packet %" PRIu64 ", byte %zu of it: %s; the "
-			"rest of this packet is not read", n->path,
-			n->last_seq, n->at, wrong);
-		n->at = n->end;
+		skip_rest(n, wrong);
 	}
+}
+
+const struct ctf_packet *native_packet(struct native *n)
+{
+	struct ctf_packet *p;
+	size_t len;
+	const char *wrong = NULL;
+
+	if (n->next_packet == n->packets)
+		native_look(n);
+	if (n->next_packet == n->packets)
+		return NULL;
+	if (!load_packet(n, &n->packet[n->next_packet++]))
+		return native_packet(n);
+	while (n->at < n->end && !(wrong = record_wrong(n, &len))) {
+		n->last = ((struct trace_header *)(n->data + n->at))->timestamp;
+		n->at += len;
+	}
+	p = (struct ctf_packet *)n->data;
+	p->content_size = p->packet_size = n->at * 8;
+	if (wrong)
+		skip_rest(n, wrong);
+	return p;
+}
+
+static int open_file(struct native *n, const char *path, const uint8_t uuid[16])
+{
+	n->path = memory_string(path);
+	memcpy(n->uuid, uuid, sizeof(n->uuid));
+	n->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (n->fd >= 0)
+		return 0;
+	damaged(n, "%s: %s", path, strerror(errno));
+	return -1;
+}
+
+int native_open_cpu(struct native *n, const char *path, const uint8_t uuid[16],
+		    uint32_t cpu_id)
+{
+	*n = (struct native){ .complain = true, .pick = true, .has_cpu = true,
+			      .cpu_id = cpu_id };
+	return open_file(n, path, uuid);
 }
 
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		bool follow)
 {
 	*n = (struct native){ .complain = !follow };
-	n->path = memory_string(path);
-	memcpy(n->uuid, uuid, sizeof(n->uuid));
-	n->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (n->fd < 0) {
-		damaged(n, "%s: %s", path, strerror(errno));
+	if (open_file(n, path, uuid))
 		return -1;
-	}
 	native_look(n);
 	return 0;
 }
