@@ -20,14 +20,15 @@ done
 shift $((OPTIND - 1))
 [ $# -ge 2 ] || usage
 top=$(cd "$(dirname "$0")/.." && pwd)
-elf=$top/build/luvalley.sym.elf
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+elf=$work/elf
+cp "$top/build/luvalley.sym.elf" "$elf" # who builds meanwhile changes it
 entry=$(nm "$elf" | awk -v f="$2" '$3 == f { print $1 }')
-[ -n "$entry" ] || { echo "path.sh: no function $2 in $elf" >&2; exit 2; }
+[ -n "$entry" ] || { echo "path.sh: no function $2" >&2; exit 2; }
 text=$(nm "$elf" | awk '$3 == "vmm_image" { print $1 }')
 end=$(nm "$elf" | awk '$3 == "vmm_text_end" { print $1 }')
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkfifo "$work/log"
 awk -v entry="$entry" -v skip="${3:-1000}" -v rounds="${4:-1000}" -F'[/[]' '
 {
@@ -53,9 +54,8 @@ LUV_QEMU="-d exec,nochain -singlestep -D $work/log -dfilter 0x$text..0x$end" \
 	-o "$top/build/nested/path" "$1" >&2 || :
 wait $awk_pid
 if [ -n "$lines" ]; then
-	sort "$work/counts" | tee "$work/sorted" | cut -d' ' -f1 |
-		addr2line -e "$elf" | sed "s|^$top/||; s/ (.*//" |
-		paste -d' ' - "$work/sorted" |
+	cut -d' ' -f1 "$work/counts" | addr2line -e "$elf" |
+		sed "s|^$top/||; s/ (.*//" | paste -d' ' - "$work/counts" |
 		awk '{ n[$1] += $3 } END { for (l in n) printf "%8.1f %s\n", n[l], l }' |
 		sort -rn
 else

@@ -35,10 +35,14 @@ static bool read_at(struct native *n, void *to, size_t len, off_t at)
 	return pread(n->fd, to, len, at) == (ssize_t)len;
 }
 
-const char *native_head_wrong(const struct ctf_packet *p)
+/* NULL, or what is wrong with the head of a packet. */
+static const char *head_wrong(const struct native *n,
+			      const struct ctf_packet *p)
 {
 	if (p->magic != CTF_MAGIC)
 		return "no packet begins";
+	if (memcmp(p->uuid, n->uuid, sizeof(p->uuid)) != 0)
+		return "a packet of another capture begins";
 	if (p->stream_id != 0)
 		return "a packet of an unknown stream begins";
 	if (p->packet_size % 64 || p->packet_size / 8 < sizeof(*p) ||
@@ -47,19 +51,7 @@ const char *native_head_wrong(const struct ctf_packet *p)
 	if (p->content_size % 64 || p->content_size / 8 < sizeof(*p) ||
 	    p->content_size > p->packet_size)
 		return "the size of a packet's content is impossible";
-	return NULL;
-}
-
-static const char *head_wrong(const struct native *n,
-			      const struct ctf_packet *p)
-{
-	const char *wrong = native_head_wrong(p);
-
-	if (wrong)
-		return wrong;
-	if (memcmp(p->uuid, n->uuid, sizeof(p->uuid)) != 0)
-		return "a packet of another capture begins";
-	if (n->has_cpu && p->cpu_id != n->cpu_id && !n->pick)
+	if (n->has_cpu && p->cpu_id != n->cpu_id)
 		return "a packet of another CPU begins";
 	return NULL;
 }
@@ -82,7 +74,7 @@ static void add_packet(struct native *n, const struct ctf_packet *p)
 		n->has_cpu = true;
 	}
 	/* A sub-buffer that was never used says nothing. */
-	if (p->content_size / 8 == sizeof(*p) || p->cpu_id != n->cpu_id)
+	if (p->content_size / 8 == sizeof(*p))
 		return;
 	if ((n->packets & (n->packets - 1)) == 0)
 		n->packet = memory_grown(n->packet, n->packets ?
@@ -267,31 +259,17 @@ const struct ctf_packet *native_packet(struct native *n)
 	return p;
 }
 
-static int open_file(struct native *n, const char *path, const uint8_t uuid[16])
-{
-	n->path = memory_string(path);
-	memcpy(n->uuid, uuid, sizeof(n->uuid));
-	n->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (n->fd >= 0)
-		return 0;
-	damaged(n, "%s: %s", path, strerror(errno));
-	return -1;
-}
-
-int native_open_cpu(struct native *n, const char *path, const uint8_t uuid[16],
-		    uint32_t cpu_id)
-{
-	*n = (struct native){ .complain = true, .pick = true, .has_cpu = true,
-			      .cpu_id = cpu_id };
-	return open_file(n, path, uuid);
-}
-
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		bool follow)
 {
 	*n = (struct native){ .complain = !follow };
-	if (open_file(n, path, uuid))
+	n->path = memory_string(path);
+	memcpy(n->uuid, uuid, sizeof(n->uuid));
+	n->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (n->fd < 0) {
+		damaged(n, "%s: %s", path, strerror(errno));
 		return -1;
+	}
 	native_look(n);
 	return 0;
 }

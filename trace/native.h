@@ -20,7 +20,6 @@ struct native {
 	uint8_t uuid[16];
 	uint32_t cpu_id;   /* of the first packet; 0 before */
 	bool has_cpu;
-	bool pick;	   /* packets of other CPUs are no damage, but not read */
 	uint64_t lost;	   /* events that the writer says it discarded */
 	uint64_t lost_by[3]; /* by trace_cause_value, the same */
 	uint64_t packets_lost; /* gaps in packet_seq_num */
@@ -47,9 +46,6 @@ struct native {
  */
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		bool follow);
-/* The same of the packets of one CPU, wherever in the file. */
-int native_open_cpu(struct native *n, const char *path, const uint8_t uuid[16],
-		    uint32_t cpu_id);
 /* Look what the file has now, so that cpu_id is known. native_next() does. */
 void native_look(struct native *n);
 /*
@@ -63,6 +59,4 @@ const struct trace_header *native_next(struct native *n);
  * no more. Not to be mixed with native_next().
  */
 const struct ctf_packet *native_packet(struct native *n);
-/* NULL, or what is wrong with the head of a packet, whosever it is. */
-const char *native_head_wrong(const struct ctf_packet *p);
 void native_close(struct native *n);

@@ -139,15 +139,18 @@ static void no_boot_sector(const struct vcpu *v)
 	    (unsigned)(v->gpr[RAX] >> 8 & 0xff));
 }
 
-bool bios_call(struct vcpu *v, struct guest_state *g, enum exit_action *action)
+bool bios_call(struct vcpu *v, enum exit_action *action)
 {
-	uint16_t ip = (uint16_t)g->rip;
+	struct guest_state g;
+	uint16_t ip;
 
-	if ((g->paging.cr0 & CR0_PE) || g->cs != stub_segment)
+	hv->snapshot(v, &g);
+	if ((g.paging.cr0 & CR0_PE) || g.cs != stub_segment)
 		return false;
 	*action = SKIP;
+	ip = (uint16_t)g.rip;
 	if (ip == offset(bios_call15)) {
-		return_carry(v, g, !int15(v, g));
+		return_carry(v, &g, !int15(v, &g));
 	} else if (ip == offset(bios_call_go)) {
 		log_printf("luvalley: starting dom0 from BIOS drive 0x%x\n",
 			   dom0.opt.boot_drive);

@@ -25,8 +25,7 @@ void bios_prepare(uint8_t boot_drive);
 void bios_entry(bool linux_image, uint16_t *cs, uint16_t *ip);
 
 /*
- * bios_call - a hypercall instruction in real mode: true if it is one of the
+ * bios_call - a hypercall instruction in 16-bit code: true if it is one of the
  * stub's, with *action set.
  */
-bool bios_call(struct vcpu *v, struct guest_state *g,
-	       enum exit_action *action);
+bool bios_call(struct vcpu *v, enum exit_action *action);

@@ -50,15 +50,15 @@ extern const struct gwalk_mem dom0_mem;
 
 /*
  * dom0_copy_in / dom0_copy_out - copy between the VMM and linear memory of
- * whatever runs in `g`, with its rights. All or nothing: pages are checked
+ * whatever runs under `g`, with its rights. All or nothing: pages are checked
  * before the first byte moves. ERR_FAULT: nothing copied.
  */
 /* The check of dom0_copy_out() alone: could len bytes be written? */
-MUST_USE enum err dom0_writable(const struct guest_state *g, gva_t dst,
+MUST_USE enum err dom0_writable(const struct gpaging *g, gva_t dst,
 				size_t len);
-MUST_USE enum err dom0_copy_out(const struct guest_state *g, gva_t dst,
+MUST_USE enum err dom0_copy_out(const struct gpaging *g, gva_t dst,
 				const void *src, size_t len);
-MUST_USE enum err dom0_copy_in(const struct guest_state *g, void *dst,
+MUST_USE enum err dom0_copy_in(const struct gpaging *g, void *dst,
 			       gva_t src, size_t len);
 MUST_USE enum err dom0_fetch(const struct guest_state *g, uint8_t *insn,
 			     size_t len, size_t *got);

@@ -23,6 +23,8 @@ struct vm {
 	uint64_t tag;	      /* [I] */
 	struct lock lock;
 	struct stage2 s2;     /* [L] lock */
+	uint32_t slots;	      /* [L] those in use are below it */
+	_Atomic uint32_t vcpus; /* [a] those there are are below it */
 	uint64_t told_eoi[4]; /* [a] vectors whose EOI ring 3 wants to hear */
 	struct luv_slot slot[LUV_SLOTS]; /* [L] lock; len 0: free */
 	uint8_t *granted[LUV_SLOTS];	 /* [L] a bit for each piece, or NULL */
@@ -56,11 +58,14 @@ struct domu {
 	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
+	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
 	bool window;		/* [p] exit when interrupts can be taken */
 	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */
 	uint32_t event;		/* [p] what the caller offers */
 	uint8_t eoi;		/* [p] to be told, or 0 */
+	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
+	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
@@ -82,6 +87,12 @@ _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
 void domu_run_init(void);
+/* A number that nobody guesses. */
+uint32_t domu_random(void);
+/* Are these the token's halves? */
+bool domu_token_ok(uint64_t lo, uint64_t hi);
+/* The table of handlers of every vCPU there is. */
+void domu_set_handlers(const exit_handler *handlers);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 
@@ -89,54 +100,55 @@ uint32_t domu_token(unsigned i);
  * domu_take - the vCPU behind handle and id for this CPU alone: nobody else
  * runs or changes it until domu_let_go(). NULL: *why is the negated error.
  */
-struct vcpu *domu_take(const struct guest_state *g, uint64_t handle,
+struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
 void domu_let_go(struct vcpu *v);
 
 /* The hypercalls of luvalley.h, by their names. */
-int64_t domu_vm_create(const struct guest_state *g, uint64_t lo, uint64_t hi,
+int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 		       uint64_t tag);
-int64_t domu_vm_destroy(const struct guest_state *g, uint64_t vm);
+int64_t domu_vm_destroy(const struct gpaging *g, uint64_t vm);
 int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag);
-int64_t domu_vm_stat(const struct guest_state *g, uint64_t index, uint64_t buf,
+int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
 		     uint64_t len);
-int64_t domu_vm_slot(const struct guest_state *g, uint64_t vm, uint64_t buf);
-int64_t domu_vm_grant(const struct guest_state *g, uint64_t vm, uint64_t slot,
+int64_t domu_vm_slot(const struct gpaging *g, uint64_t vm, uint64_t buf);
+int64_t domu_vm_grant(const struct gpaging *g, uint64_t vm, uint64_t slot,
 		      uint64_t first, uint64_t count);
-int64_t domu_vm_msi(const struct guest_state *g, uint64_t vm, uint64_t address,
+int64_t domu_vm_msi(const struct gpaging *g, uint64_t vm, uint64_t address,
 		    uint64_t data, uint64_t *wake);
-int64_t domu_vm_eoi_vectors(const struct guest_state *g, uint64_t vm,
+int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t vm,
 			    const uint64_t bits[4]);
-int64_t domu_vcpu_create(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_create(const struct gpaging *g, uint64_t vm,
 			 uint64_t id, uint64_t flags);
-int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id);
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_kick(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_nmi(const struct gpaging *g, uint64_t vm, uint64_t id);
+int64_t domu_vcpu_get(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_set(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
-int64_t domu_vcpu_cpuid(const struct guest_state *g, uint64_t vm, uint64_t id,
+int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t vm, uint64_t id,
 			uint64_t buf, uint64_t count);
-int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t vm,
 			  uint64_t id, uint64_t buf, uint64_t len);
-int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_get(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t vm,
 			   uint64_t id, uint64_t buf);
-int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_read(const struct gpaging *g, uint64_t vm,
 			    uint64_t id, uint64_t offset);
-int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t vm,
+int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t vm,
 			     uint64_t id, uint64_t offset, uint64_t value);
 
 /* The VM behind a handle, held until domu_put(); NULL: *why. */
-struct vm *domu_find(const struct guest_state *g, uint64_t handle,
+struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why);
 void domu_put(struct vm *vm);
 
 /* Extended state that the VMM switches: its XCR0, and bytes of FPU_AREA. */
 uint64_t domu_xcr0_mask(void);
+extern uint64_t domu_fpu_mask; /* [I] the same; 0: no XSAVE */
 uint32_t domu_fpu_size(void);
 
 /* domu_cpuid.c: the guest's CPUID. */
@@ -151,6 +163,16 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	      uint64_t *wake);
 /* Something waits for `u`: see that it looks. Sets its bit in *wake. */
 void domu_notify(struct domu *u, uint64_t *wake);
+/*
+ * EOI without an exit: before anyone looks at the APIC of the vCPU that this
+ * CPU has (look: at what it could take now); when it takes a vector; its MSR,
+ * to be checked before.
+ */
+void domu_eoi_sync(struct vcpu *v);
+void domu_eoi_look(struct vcpu *v);
+void domu_eoi_offer(struct vcpu *v, unsigned vector);
+bool domu_pv_eoi_ok(uint64_t value);
+void domu_pv_eoi_set(struct vcpu *v, uint64_t value);
 /* Write a register of its APIC, with all that follows. False: refused. */
 bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value);
 /* The MSRs of APIC and TSC. False: not one of them; *ok: no #GP. */
@@ -161,7 +183,7 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
  * domu_run - the run hypercall of `d` (dom0 on this CPU): 0 if a domU is now
  * this CPU's current vCPU and d stays at its hypercall; else a negated error.
  */
-int64_t domu_run(struct vcpu *d, const struct guest_state *g);
+int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
 

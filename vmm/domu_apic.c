@@ -9,7 +9,10 @@
  * consistent, so that at least one of the two sees the other.
  */
 #include "domu.h"
+#include "dom0.h"
+#include "mem.h"
 #include "smp.h"
+#include "trace.h"
 
 #define ICR_VECTOR(i)	 ((i) & 0xff)
 #define ICR_MODE(i)	 ((i) >> 8 & 7)
@@ -34,6 +37,10 @@
 #define MSR_TSC_DEADLINE 0x6e0
 #define X2APIC_FIRST	 0x800
 #define X2APIC_LAST	 0x8ff
+#define MSR_PV_EOI	 0x4b564d04
+#define PV_EOI_ON	 BIT(0)
+#define PV_EOI_RESERVED	 BIT(1)
+#define LEAF_WRITE	 BIT(1) /* of EPT and NPT */
 
 void domu_notify(struct domu *u, uint64_t *wake)
 {
@@ -84,8 +91,6 @@ static bool addressed(const struct domu *u, const struct domu *from,
 		      uint64_t icr)
 {
 	switch (ICR_SHORTHAND(icr)) {
-	case TO_SELF:
-		return u == from;
 	case TO_OTHERS:
 		return u != from;
 	case 0:
@@ -101,7 +106,10 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 {
 	int taken = -1;
 
-	for (unsigned i = 0; i < LUV_VCPUS; i++) {
+	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
+	if (from && ICR_SHORTHAND(icr) == TO_SELF)
+		return deliver(vm->vcpu[from->id]->domu, icr, wake);
+	for (unsigned i = 0; i < vm->vcpus; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
 
@@ -115,7 +123,7 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	return taken;
 }
 
-int64_t domu_vm_msi(const struct guest_state *g, uint64_t handle,
+int64_t domu_vm_msi(const struct gpaging *g, uint64_t handle,
 		    uint64_t address, uint64_t data, uint64_t *wake)
 {
 	uint64_t icr = data & 0xc7ff, dest = MSI_DEST(address);
@@ -140,7 +148,7 @@ int64_t domu_vm_msi(const struct guest_state *g, uint64_t handle,
 	return why < 0 ? -LUV_ENOENT : why;
 }
 
-static int64_t request(const struct guest_state *g, uint64_t handle,
+static int64_t request(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, bool nmi)
 {
 	uint64_t wake = 0;
@@ -159,14 +167,97 @@ static int64_t request(const struct guest_state *g, uint64_t handle,
 	return u ? wake != 0 : -LUV_ENOENT;
 }
 
-int64_t domu_vcpu_kick(const struct guest_state *g, uint64_t vm, uint64_t id)
+int64_t domu_vcpu_kick(const struct gpaging *g, uint64_t vm, uint64_t id)
 {
 	return request(g, vm, id, false);
 }
 
-int64_t domu_vcpu_nmi(const struct guest_state *g, uint64_t vm, uint64_t id)
+int64_t domu_vcpu_nmi(const struct gpaging *g, uint64_t vm, uint64_t id)
 {
 	return request(g, vm, id, true);
+}
+
+/* --- EOI without an exit -------------------------------------------------- */
+
+/*
+ * A bit in the guest's memory: set with an interrupt that nothing waits behind,
+ * it lets the guest clear it in place of an EOI; whoever looks at the APIC
+ * next finds out. No offer while the VMM has no mapping of the page. Linux Documentation/virt/kvm/x86/msr.rst.
+ */
+static _Atomic uint32_t *pv_eoi_word(const struct vcpu *v)
+{
+	uint64_t gpa = v->domu->pv_eoi & ~3ull, size, pa;
+	uint64_t leaf = stage2_lookup(&v->vm->s2, GPA(gpa), &size);
+
+	pa = (leaf & 0x000ffffffffff000 & ~(size - 1)) | (gpa & (size - 1));
+	if (!(leaf & LEAF_WRITE) || !e820_is_ram(&dom0.map, pa, 4))
+		return NULL;
+	return hpa_ptr(HPA(pa));
+}
+
+/* Has the guest taken the offer? If not: take it back, or leave it. */
+static bool eoi_done(struct vcpu *v, bool leave)
+{
+	_Atomic uint32_t *word;
+	uint32_t was = 1;
+
+	lock(&v->vm->lock);
+	word = pv_eoi_word(v);
+	if (word)
+		was = leave ? atomic_load(word) : atomic_fetch_and(word, ~1u);
+	unlock(&v->vm->lock);
+	return !(was & 1);
+}
+
+static void eoi_sync(struct vcpu *v, bool leave)
+{
+	struct domu *u = v->domu;
+	bool done;
+
+	if (!u->eoi_offered)
+		return;
+	done = eoi_done(v, leave);
+	u->eoi_offered = leave && !done;
+	if (done)
+		domu_apic_write(v, VLAPIC_EOI, 0);
+}
+
+void domu_eoi_sync(struct vcpu *v)
+{
+	eoi_sync(v, false);
+}
+
+void domu_eoi_look(struct vcpu *v)
+{
+	eoi_sync(v, !vlapic_waits(&v->domu->apic));
+}
+
+void domu_eoi_offer(struct vcpu *v, unsigned vector)
+{
+	struct domu *u = v->domu;
+	_Atomic uint32_t *word;
+
+	if (!(u->pv_eoi & PV_EOI_ON) || vlapic_waits(&u->apic) ||
+	    vlapic_level(&u->apic, vector) ||
+	    (v->vm->told_eoi[vector / 64] & BIT(vector % 64)))
+		return;
+	lock(&v->vm->lock);
+	word = pv_eoi_word(v);
+	if (word)
+		atomic_fetch_or(word, 1);
+	unlock(&v->vm->lock);
+	u->eoi_offered = word;
+}
+
+bool domu_pv_eoi_ok(uint64_t value)
+{
+	return !(value & PV_EOI_RESERVED);
+}
+
+void domu_pv_eoi_set(struct vcpu *v, uint64_t value)
+{
+	domu_eoi_sync(v);
+	v->domu->pv_eoi = value;
 }
 
 /* --- registers ------------------------------------------------------------ */
@@ -176,8 +267,11 @@ bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value)
 	struct domu *u = v->domu;
 	struct vlapic_effect e;
 
+	domu_eoi_sync(v);
+	hv->domu_sync(v);
 	if (!vlapic_write(&u->apic, reg, value, rdtsc(), &e))
 		return false;
+	hv->domu_tpr(v);
 	if (e.ipi)
 		domu_send(v->vm, u, e.icr, &u->wake);
 	if (e.eoi && (v->vm->told_eoi[e.eoi / 64] & BIT(e.eoi % 64)))
@@ -191,6 +285,8 @@ bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
 
 	*ok = true;
 	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
+		domu_eoi_sync(v);
+		hv->domu_sync(v);
 		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
 		      vlapic_read(&u->apic, msr - X2APIC_FIRST, rdtsc(), value);
 		return u->has_apic;
@@ -203,6 +299,8 @@ bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
 		*value = u->apic.tsc_deadline;
 	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
 		*value = u->apic.base;
+	else if (msr == MSR_PV_EOI && u->has_apic)
+		*value = u->pv_eoi;
 	else
 		return false;
 	return true;
@@ -213,6 +311,16 @@ static void move_tsc(struct vcpu *v, uint64_t delta)
 	v->domu->tsc_offset += delta;
 	v->domu->tsc_adjust += delta;
 	hv->domu_tsc(v);
+}
+
+static bool set_base(struct vcpu *v, uint64_t value)
+{
+	bool ok;
+
+	hv->domu_sync(v);
+	ok = vlapic_set_base(&v->domu->apic, value);
+	hv->domu_tpr(v);
+	return ok;
 }
 
 bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
@@ -232,7 +340,11 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 	else if (msr == MSR_TSC_DEADLINE && u->has_apic)
 		vlapic_set_tsc_deadline(&u->apic, value, u->tsc_offset);
 	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
-		*ok = vlapic_set_base(&u->apic, value);
+		*ok = set_base(v, value);
+	else if (msr == MSR_PV_EOI && u->has_apic && domu_pv_eoi_ok(value))
+		domu_pv_eoi_set(v, value);
+	else if (msr == MSR_PV_EOI && u->has_apic)
+		*ok = false;
 	else
 		return false;
 	return true;

@@ -65,11 +65,12 @@ static void common_get(const struct domu *u, struct luv_vcpu *s)
 	s->debug = u->debug;
 	memcpy(s->debug_dr, u->debug_dr, sizeof(s->debug_dr));
 	s->debug_dr7 = u->debug_dr7;
+	s->pv_eoi = u->pv_eoi;
 	if (u->has_apic)
 		s->cr8 = u->apic.reg[VLAPIC_TPR] >> 4;
 }
 
-int64_t domu_vcpu_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_get(const struct gpaging *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
 	struct luv_vcpu s = { 0 };
@@ -78,6 +79,7 @@ int64_t domu_vcpu_get(const struct guest_state *g, uint64_t handle,
 
 	if (!v)
 		return why;
+	hv->domu_sync(v);
 	hv->domu_get(v, &s);
 	common_get(v->domu, &s);
 	domu_let_go(v);
@@ -162,19 +164,22 @@ static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 		if ((s->pat >> 8 * i & 0xff) > 7 ||
 		    !(PAT_TYPES & 1u << (s->pat >> 8 * i & 7)))
 			return false;
-	if ((s->xcr0 & ~(domu_xcr0_mask() | 1)) || !(s->xcr0 & 1) ||
+	if ((s->xcr0 & ~(domu_fpu_mask | 1)) || !(s->xcr0 & 1) ||
 	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||
-	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3)
+	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3 ||
+	    !domu_pv_eoi_ok(s->pv_eoi))
 		return false;
 	return s->mp_state == LUV_MP_RUNNABLE ||
 	       s->mp_state == LUV_MP_HALTED ||
 	       (s->mp_state == LUV_MP_WAIT_SIPI && u->has_apic);
 }
 
-static void common_set(struct domu *u, const struct luv_vcpu *s)
+static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 {
+	struct domu *u = v->domu;
+
 	u->mp_state = s->mp_state;
 	u->xcr0 = s->xcr0;
 	u->tsc_offset = s->tsc_offset;
@@ -190,6 +195,8 @@ static void common_set(struct domu *u, const struct luv_vcpu *s)
 	}
 	u->apic.reg[VLAPIC_TPR] = (uint32_t)s->cr8 << 4 |
 				  (u->apic.reg[VLAPIC_TPR] & 0xf);
+	if (s->pv_eoi != u->pv_eoi)
+		domu_pv_eoi_set(v, s->pv_eoi);
 	if (s->apic_base != u->apic.base)
 		u->apic.base = s->apic_base;
 	if (s->tsc_deadline != u->apic.tsc_deadline)
@@ -197,7 +204,7 @@ static void common_set(struct domu *u, const struct luv_vcpu *s)
 					s->tsc_offset);
 }
 
-int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
 	struct luv_vcpu s;
@@ -211,7 +218,7 @@ int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
 		return why;
 	if (event_ok(&s) && control_ok(&s) && segments_ok(&s) &&
 	    others_ok(v->domu, &s)) {
-		common_set(v->domu, &s);
+		common_set(v, &s);
 		hv->domu_set(v, &s);
 	} else {
 		why = -LUV_EINVAL;
@@ -222,7 +229,7 @@ int64_t domu_vcpu_set(const struct guest_state *g, uint64_t handle,
 
 /* --- extended state ------------------------------------------------------- */
 
-int64_t domu_vcpu_fpu_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
 	uint32_t size = domu_fpu_size();
@@ -257,7 +264,7 @@ static bool fpu_ok(const uint8_t *area, const uint8_t *now, uint64_t mask)
 	return !(header[0] & ~mask);
 }
 
-int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
 	uint32_t size = domu_fpu_size();
@@ -283,11 +290,15 @@ int64_t domu_vcpu_fpu_set(const struct guest_state *g, uint64_t handle,
 /* --- the local APIC ------------------------------------------------------- */
 
 /* As domu_take, of a vCPU that has an APIC. */
-static struct vcpu *take_apic(const struct guest_state *g, uint64_t handle,
+static struct vcpu *take_apic(const struct gpaging *g, uint64_t handle,
 			      uint64_t id, int64_t *why)
 {
 	struct vcpu *v = domu_take(g, handle, id, why);
 
+	if (v && v->domu->has_apic) {
+		domu_eoi_sync(v);
+		hv->domu_sync(v);
+	}
 	if (!v || v->domu->has_apic)
 		return v;
 	domu_let_go(v);
@@ -295,7 +306,7 @@ static struct vcpu *take_apic(const struct guest_state *g, uint64_t handle,
 	return NULL;
 }
 
-int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_get(const struct gpaging *g, uint64_t handle,
 			   uint64_t id, uint64_t buf)
 {
 	uint32_t page[256];
@@ -310,7 +321,7 @@ int64_t domu_vcpu_apic_get(const struct guest_state *g, uint64_t handle,
 		       0 : -LUV_EFAULT;
 }
 
-int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_set(const struct gpaging *g, uint64_t handle,
 			   uint64_t id, uint64_t buf)
 {
 	uint32_t page[256];
@@ -323,11 +334,12 @@ int64_t domu_vcpu_apic_set(const struct guest_state *g, uint64_t handle,
 	if (!v)
 		return why;
 	vlapic_set(&v->domu->apic, rdtsc(), page);
+	hv->domu_tpr(v);
 	domu_let_go(v);
 	return 0;
 }
 
-int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_read(const struct gpaging *g, uint64_t handle,
 			    uint64_t id, uint64_t offset)
 {
 	uint64_t value = 0;
@@ -344,7 +356,7 @@ int64_t domu_vcpu_apic_read(const struct guest_state *g, uint64_t handle,
 	return (uint32_t)value;
 }
 
-int64_t domu_vcpu_apic_write(const struct guest_state *g, uint64_t handle,
+int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t handle,
 			     uint64_t id, uint64_t offset, uint64_t value)
 {
 	int64_t why;

@@ -70,8 +70,17 @@ struct hv_ops {
 	uint64_t (*efer)(struct vcpu *v, const uint64_t *value);
 	/* CR4 as the guest reads it: CPUID mirrors bits of it. */
 	uint64_t (*cr4)(struct vcpu *v);
-	/* Copy out what walks and dumps want; also makes gpr[RSP] valid. */
+	/* What a walk wants; returns guest_state.bits. */
+	unsigned (*paging)(struct vcpu *v, struct gpaging *p);
+	/* Copy out what dumps want, too; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
+	/*
+	 * For a trace: returns CR3; *intr_info and *error as KVM's kvm_exit
+	 * has them for this vendor. While v's state is in the CPU.
+	 */
+	uint64_t (*trace_context)(struct vcpu *v, uint32_t *intr_info,
+				  uint32_t *error);
+	uint64_t (*rip)(struct vcpu *v);
 	/* Let NMIs reach this CPU's IDT while it does not run a guest. */
 	void (*listen)(void);
 	/* Print the VMCS or VMCB. */
@@ -99,6 +108,8 @@ struct hv_ops {
 	void (*domu_tsc)(struct vcpu *v);
 	/* Bring the APIC's TPR up to what the guest did through CR8. */
 	void (*domu_sync)(struct vcpu *v);
+	/* And the other way: the APIC's TPR has been written. */
+	void (*domu_tpr)(struct vcpu *v);
 	/* Was it #DB or INT3? *dr6: ~0 for INT3. */
 	bool (*domu_debug_exit)(struct vcpu *v, uint64_t *dr6);
 	/* Leave virtualization mode on this CPU, for a reset. */

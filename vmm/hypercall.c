@@ -12,13 +12,14 @@
 #include "hv.h"
 #include "mem.h"
 #include "string.h"
+#include "trace.h"
 
 #define HEADER_MIN 16  /* identify, cpu_stat: shortest useful buffer */
 #define CHUNK	   256 /* log bytes moved at a time */
 
-typedef int64_t (*call_fn)(struct vcpu *v, const struct guest_state *g);
+typedef int64_t (*call_fn)(struct vcpu *v, const struct gpaging *g);
 
-static int64_t copy_struct(const struct guest_state *g, uint64_t buf,
+static int64_t copy_struct(const struct gpaging *g, uint64_t buf,
 			   uint64_t len, const void *src, size_t size)
 {
 	if (len < HEADER_MIN)
@@ -30,7 +31,7 @@ static int64_t copy_struct(const struct guest_state *g, uint64_t buf,
 	return (int64_t)size;
 }
 
-static int64_t call_identify(struct vcpu *v, const struct guest_state *g)
+static int64_t call_identify(struct vcpu *v, const struct gpaging *g)
 {
 	struct luv_info info = {
 		.abi_version = LUV_ABI_VERSION,
@@ -52,7 +53,7 @@ static int64_t call_identify(struct vcpu *v, const struct guest_state *g)
 	return copy_struct(g, v->gpr[RDI], v->gpr[RSI], &info, sizeof(info));
 }
 
-static int64_t call_cpu_stat(struct vcpu *v, const struct guest_state *g)
+static int64_t call_cpu_stat(struct vcpu *v, const struct gpaging *g)
 {
 	struct luv_cpu_stat stat;
 	const struct cpu *cpu;
@@ -72,7 +73,7 @@ static int64_t call_cpu_stat(struct vcpu *v, const struct guest_state *g)
 	return copy_struct(g, v->gpr[RSI], v->gpr[RDX], &stat, sizeof(stat));
 }
 
-static int64_t call_log(struct vcpu *v, const struct guest_state *g)
+static int64_t call_log(struct vcpu *v, const struct gpaging *g)
 {
 	uint64_t pos = v->gpr[RDI], buf = v->gpr[RSI], len = v->gpr[RDX];
 	uint64_t first, next, done = 0;
@@ -102,7 +103,7 @@ static int64_t call_log(struct vcpu *v, const struct guest_state *g)
 	return (int64_t)done;
 }
 
-static int64_t call_memmap(struct vcpu *v, const struct guest_state *g)
+static int64_t call_memmap(struct vcpu *v, const struct gpaging *g)
 {
 	uint64_t first = v->gpr[RDI], rows = v->gpr[RDX];
 
@@ -123,7 +124,7 @@ static int64_t call_memmap(struct vcpu *v, const struct guest_state *g)
 /* CALL(name, arguments after the guest's state) */
 #define CALL(name, ...)                                                        \
 	static int64_t call_##name(struct vcpu *v,                             \
-				   const struct guest_state *g)                \
+				   const struct gpaging *g)                \
 	{                                                                      \
 		return domu_##name(g, __VA_ARGS__);                            \
 	}
@@ -146,21 +147,21 @@ CALL(vcpu_apic_read, R(RDI), R(RSI), R(RDX))
 CALL(vcpu_apic_write, R(RDI), R(RSI), R(RDX), R(R10))
 #undef CALL
 
-static int64_t call_vm_reap(struct vcpu *v, const struct guest_state *g)
+static int64_t call_vm_reap(struct vcpu *v, const struct gpaging *g)
 {
 	(void)g;
 	return domu_vm_reap(R(RDI), R(RSI), R(RDX), R(R10));
 }
 
 static int64_t call_vm_eoi_vectors(struct vcpu *v,
-				   const struct guest_state *g)
+				   const struct gpaging *g)
 {
 	const uint64_t bits[4] = { R(RSI), R(RDX), R(R10), R(R8) };
 
 	return domu_vm_eoi_vectors(g, R(RDI), bits);
 }
 
-static int64_t call_vm_msi(struct vcpu *v, const struct guest_state *g)
+static int64_t call_vm_msi(struct vcpu *v, const struct gpaging *g)
 {
 	uint64_t wake;
 	int64_t result = domu_vm_msi(g, R(RDI), R(RSI), R(RDX), &wake);
@@ -169,10 +170,27 @@ static int64_t call_vm_msi(struct vcpu *v, const struct guest_state *g)
 		R(RDX) = wake;
 	return result;
 }
+
+static int64_t call_trace_info(struct vcpu *v, const struct gpaging *g)
+{
+	return trace_info(g, R(RDI), R(RSI));
+}
+
+static int64_t call_trace_control(struct vcpu *v, const struct gpaging *g)
+{
+	return domu_token_ok(R(RDI), R(RSI)) ? trace_control(g, R(RDX)) :
+					       -LUV_EPERM;
+}
+
+static int64_t call_trace_read(struct vcpu *v, const struct gpaging *g)
+{
+	return domu_token_ok(R(RDI), R(RSI)) ? trace_read(g, R(RDX)) :
+					       -LUV_EPERM;
+}
 #undef R
 
 /* The one call that does not end here: dom0 stays at it while a domU runs. */
-static int64_t call_vcpu_run(struct vcpu *v, const struct guest_state *g)
+static int64_t call_vcpu_run(struct vcpu *v, const struct gpaging *g)
 {
 	return domu_run(v, g);
 }
@@ -187,11 +205,11 @@ enum exit_action hypercall_exit(struct vcpu *v)
 {
 	uint32_t call = (uint32_t)v->gpr[RAX], nr = call ^ LUV_MAGIC;
 	enum exit_action action;
-	struct guest_state g;
+	struct gpaging g;
+	unsigned bits = hv->paging(v, &g);
 	int64_t result;
 
-	hv->snapshot(v, &g);
-	if (bios_call(v, &g, &action))
+	if (bits == 16 && bios_call(v, &action))
 		return action;
 	if ((call & 0xffff0000) != LUV_MAGIC) {
 		hv->inject(v, VEC_UD, -1);
@@ -199,7 +217,7 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	}
 	if (dom0.opt.crash == CRASH_EXIT)
 		return STOP;
-	if (g.bits != 64)
+	if (bits != 64)
 		for (unsigned i = RAX; i <= RDI; i++)
 			v->gpr[i] = (uint32_t)v->gpr[i];
 	if (nr >= ARRAY_SIZE(calls) || !calls[nr])

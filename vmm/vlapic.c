@@ -250,6 +250,17 @@ void vlapic_tick(struct vlapic *a, uint64_t now)
 	}
 }
 
+bool vlapic_waits(const struct vlapic *a)
+{
+	return a->irr[0] | a->irr[1] | a->irr[2] | a->irr[3] | a->irr[4] |
+	       a->irr[5] | a->irr[6] | a->irr[7];
+}
+
+bool vlapic_level(const struct vlapic *a, unsigned vector)
+{
+	return a->tmr[vector / 32] & 1u << vector % 32;
+}
+
 /* --- registers ------------------------------------------------------------ */
 
 static bool readable(const struct vlapic *a, unsigned reg)

@@ -90,6 +90,10 @@ bool vlapic_request(struct vlapic *a, unsigned vector, bool level);
 int vlapic_pending(const struct vlapic *a);
 /* Class of the highest request that only the TPR holds off, or 0. */
 unsigned vlapic_class_behind_tpr(const struct vlapic *a);
+/* Does any request wait, masked or not? */
+bool vlapic_waits(const struct vlapic *a);
+/* Was the newest request of `vector` level-triggered? */
+bool vlapic_level(const struct vlapic *a, unsigned vector);
 /* The CPU takes `vector`. */
 void vlapic_accept(struct vlapic *a, unsigned vector);
 

@@ -17,8 +17,8 @@ enum { EAX, EBX, ECX, EDX };
 #define EXTENDED     0x80000000u
 #define EXTENDED_MAX 0x80000021u
 #define PV	     0x40000000u
-/* KVM_FEATURE_*: two clocks, of a stable TSC, and no I/O delay needed. */
-#define PV_FEATURES  (1u << 0 | 1u << 1 | 1u << 3 | 1u << 24)
+/* KVM_FEATURE_*: two clocks, of a stable TSC, no I/O delay needed, PV EOI. */
+#define PV_FEATURES  (1u << 0 | 1u << 1 | 1u << 3 | 1u << 6 | 1u << 24)
 #define AVX512_OF_7  0xdc230000u /* leaf 7, EBX */
 
 struct sink {

@@ -65,23 +65,24 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 /* --- running a guest -------------------------------------------------------- */
 
 /*
- * The sequence is [1, 2): the look at immediate_exit and the hypercall, which
- * is its last instruction, so that its outputs are never lost. Where the
- * VMM was interrupted in it RIP is still at it: in the sequence. The kernel
- * then goes on at 4 (whose signature, RSEQ_SIG, makes it a place to go to)
- * with all other registers as they were. rseq_cs is the quadword at 8 of the
- * thread's area.
+ * The sequence is [1, 2): the look whether the kernel has taken the sequence's
+ * name out of the thread's area (rseq_cs, the quadword at 8) since it was
+ * written there, the look at immediate_exit, and the hypercall, which is its
+ * last instruction, so that its outputs are never lost. Where the VMM was
+ * interrupted in it RIP is still at it: in the sequence. The kernel then goes
+ * on at 4 (whose signature, RSEQ_SIG, makes it a place to go to) with all
+ * other registers as they were. Outside of the sequence it only clears rseq_cs.
  */
-#define RSEQ_RUN(opcode)                                                       \
+#define RSEQ_RUN(opcode, name)                                                 \
 	__asm__ volatile(                                                      \
 		".pushsection __rseq_cs, \"aw\"\n"                             \
-		".balign 32\n"                                                 \
-		"3: .long 0, 0\n"                                              \
+		".balign 32\n" #name ": .long 0, 0\n"                          \
 		".quad 1f, 2f - 1f, 4f\n"                                      \
 		".popsection\n"                                                \
-		"lea 3b(%%rip), %%rcx\n"                                       \
-		"mov %%rcx, 8(%[rseq])\n"                                      \
-		"1: cmpb $0, (%[immediate])\n"                                 \
+		"lea " #name "(%%rip), %%rcx\n"                                \
+		"1: cmp %%rcx, 8(%[rseq])\n"                                   \
+		"jne 4f\n"                                                     \
+		"cmpb $0, (%[immediate])\n"                                    \
 		"jne 5f\n" opcode "\n"                                         \
 		"2: xor %%ecx, %%ecx\n"                                        \
 		"jmp 6f\n"                                                     \
@@ -90,28 +91,54 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 		"4: mov $1, %%ecx\n"                                           \
 		"jmp 6f\n"                                                     \
 		"5: mov $2, %%ecx\n"                                           \
-		"6: movq $0, 8(%[rseq])\n"                                     \
+		"6:\n"                                                         \
 		: "=&c"(end), "+a"(r->rax), "+D"(r->rdi), "+S"(r->rsi),        \
 		  "+d"(r->rdx), "+r"(r10)                                      \
-		: "r"(r8), [rseq] "r"(rseq), [immediate] "r"(immediate_exit)   \
+		: "r"(r8), [rseq] "r"(rseq()), [immediate] "r"(immediate_exit) \
 		: "memory", "cc")
+
+extern const char hyper_rseq_vmx[], hyper_rseq_svm[];
+
+static char *rseq(void)
+{
+	char *thread;
+
+	__asm__("mov %%fs:0, %0" : "=r"(thread));
+	return thread + __rseq_offset;
+}
+
+static const char *volatile *rseq_cs(void)
+{
+	return (const char *volatile *)(void *)(rseq() + 8);
+}
+
+static const char *sequence(void)
+{
+	return is_vmx ? hyper_rseq_vmx : hyper_rseq_svm;
+}
+
+void hyper_watch(void)
+{
+	*rseq_cs() = sequence();
+}
+
+bool hyper_undisturbed(void)
+{
+	return *rseq_cs() == sequence();
+}
 
 enum hyper_end hyper_run(struct hyper_regs *r, uint64_t flags,
 			 const volatile uint8_t *immediate_exit)
 {
 	register uint64_t r10 __asm__("r10") = r->r10;
 	register uint64_t r8 __asm__("r8") = flags;
-	char *thread;
 	uint64_t end;
-	char *rseq;
 
-	__asm__("mov %%fs:0, %0" : "=r"(thread));
-	rseq = thread + __rseq_offset;
 	r->rax = LUV_CALL(LUV_CALL_vcpu_run);
 	if (is_vmx)
-		RSEQ_RUN("vmcall");
+		RSEQ_RUN("vmcall", hyper_rseq_vmx);
 	else
-		RSEQ_RUN("vmmcall");
+		RSEQ_RUN("vmmcall", hyper_rseq_svm);
 	r->r10 = r10;
 	return (enum hyper_end)end;
 }

@@ -45,16 +45,25 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 
 enum hyper_end {
 	HYPER_DONE,	 /* the call has returned: *r */
-	HYPER_ABORTED,	 /* a signal was handled, or the thread preempted;
-			    *r is as it was */
+	HYPER_ABORTED,	 /* a signal was handled, or the thread preempted,
+			    since hyper_watch(); *r is as it was */
 	HYPER_IMMEDIATE, /* *immediate_exit was not 0; *r is as it was */
 };
 
 /*
+ * hyper_watch - from now on the kernel notes in this thread's area when it
+ * preempts the thread or has it handle a signal.
+ * hyper_undisturbed - has it not, yet?
+ */
+void hyper_watch(void);
+bool hyper_undisturbed(void);
+
+/*
  * hyper_run - LUV_CALL_vcpu_run, inside a restartable sequence: the kernel
  * moves a thread that it interrupted there to the end, before it runs a
- * signal's handler. So no signal is ever handled between the look at
- * *immediate_exit and the guest, unnoticed.
+ * signal's handler; and the sequence begins with a look whether it has done
+ * so since hyper_watch(). So no signal is ever handled between hyper_watch(),
+ * or the look at *immediate_exit, and the guest, unnoticed.
  */
 enum hyper_end hyper_run(struct hyper_regs *r, uint64_t flags,
 			 const volatile uint8_t *immediate_exit);

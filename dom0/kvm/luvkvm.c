@@ -164,6 +164,10 @@ static void row(const char *name, const char *value)
 
 static void table(void)
 {
+	puts("# The KVM API here, call by call\n\n"
+	     "Printed by `luvkvm --table` from `ioctls.def` and `caps.def`. A "
+	     "call that is refused gives\nthe errno named; an ioctl or "
+	     "capability that is not here gives ENOTTY or 0.\n");
 	puts("| object | ioctl | here |\n|---|---|---|");
 #define FN(object, request, fn) puts("| " #object " | " #request " | yes |");
 #define NOT(object, request, error, why)                                       \

@@ -174,8 +174,19 @@ static struct timespec to_timespec(uint64_t ns)
 }
 
 /*
+ * Is there no reason yet to end KVM_RUN? A client that does not know
+ * immediate_exit wants it ended by every signal; a preemption looks the same,
+ * and may be one.
+ */
+static bool may_go_on(const struct vcpu *v)
+{
+	return !v->run->immediate_exit &&
+	       (system_knows_immediate_exit() || hyper_undisturbed());
+}
+
+/*
  * Blocked until somebody wakes it, its timer fires or a signal comes. Signals
- * are held off between the look at immediate_exit and the sleep.
+ * are held off between the look at what is to end KVM_RUN and the sleep.
  */
 static long sleep_until(struct vcpu *v, uint64_t ticks)
 {
@@ -187,8 +198,10 @@ static long sleep_until(struct vcpu *v, uint64_t ticks)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (!v->run->immediate_exit)
+	if (may_go_on(v))
 		n = ppoll(&fd, 1, ticks == FOREVER ? NULL : &limit, &old);
+	if (n >= 0)
+		hyper_watch(); /* it slept, and handled no signal */
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (n > 0 && read(v->wake_fd, &count, sizeof(count)) < 0) {
 		/* somebody woke it twice, and it saw both at once */
@@ -395,6 +408,7 @@ static long interrupted(struct vcpu *v, bool ran)
 
 static long run(struct vcpu *v)
 {
+	const bool knows = system_knows_immediate_exit();
 	bool aborted = false;
 	struct hyper_regs r;
 	uint64_t flags;
@@ -406,17 +420,17 @@ static long run(struct vcpu *v)
 			break;
 		flags = run_flags(v);
 		r = run_regs(v);
+		if (knows)
+			hyper_watch();
 		switch (hyper_run(&r, flags, &v->run->immediate_exit)) {
 		case HYPER_DONE:
 			aborted = false;
 			e = handle(v, &r);
 			break;
 		case HYPER_ABORTED:
-			/* A preemption looks the same, and may be one. */
 			aborted = true;
-			if (system_knows_immediate_exit())
-				e = AGAIN;
-			else
+			e = AGAIN;
+			if (!knows)
 				return interrupted(v, true);
 			break;
 		case HYPER_IMMEDIATE:
@@ -433,6 +447,7 @@ long vcpu_run(struct vcpu *v)
 	sigset_t old;
 	long e;
 
+	hyper_watch();
 	if (v->has_sigmask)
 		pthread_sigmask(SIG_SETMASK, &v->sigmask, &old);
 	e = run(v);

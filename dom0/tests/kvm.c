@@ -1,150 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kvm.c - a small client of the KVM API, as any other: no header of ours but
- * the tests'. To be run by luvkvm. A real-mode guest of a few instructions
- * does what comes back to the client, and the client does to it what QEMU
- * does: registers, interrupts, signals, slots.
+ * kvm.c - a small client of the KVM API, as any other. A real-mode guest of a
+ * few instructions does what comes back to the client, and the client does to
+ * it what QEMU does: registers, interrupts, signals, slots.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
+#include "client.h"
+
+#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#define RAM	  (4ul << 20)
-#define LOAD	  0x1000u
 #define HANDLER	  0x3000u
 #define VECTOR	  0x20u
 #define MMIO_BASE 0xd0000000u
-#define RFLAGS_1  0x2u
-#define RFLAGS_IF 0x200u
 
-static int kvm, vm, cpu;
-static uint8_t *ram;
-static struct kvm_run *run;
-static unsigned checks, failures;
+/* --- tests ------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static bool expect(bool ok,
-							 const char *format, ...)
+static void capabilities(void)
 {
-	va_list args;
-
-	checks++;
-	if (ok)
-		return true;
-	failures++;
-	printf("FAIL: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf(" (errno %d)\n", errno);
-	fflush(stdout);
-	return false;
-}
-
-static void require(bool ok, const char *what)
-{
-	if (expect(ok, "%s", what))
-		return;
-	exit(1);
-}
-
-/* --- the machine ------------------------------------------------------------ */
-
-static void slot(uint32_t nr, uint32_t flags, uint64_t gpa, uint64_t len,
-		 void *at)
-{
-	struct kvm_userspace_memory_region r = { nr, flags, gpa, len,
-						 (uintptr_t)at };
-
-	expect(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r) == 0,
-	       "slot %u, %#lx bytes", nr, (unsigned long)len);
-}
-
-static void machine(void)
-{
-	int size;
-
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	require(kvm >= 0, "open /dev/kvm");
-	require(ioctl(kvm, KVM_GET_API_VERSION, 0) == 12, "API version 12");
 	expect(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) == 1,
 	       "KVM_CAP_USER_MEMORY");
 	expect(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) == 1,
 	       "KVM_CAP_IMMEDIATE_EXIT");
 	expect(ioctl(kvm, KVM_CHECK_EXTENSION, 9999) == 0, "a capability");
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	require(vm >= 0, "KVM_CREATE_VM");
-	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	require(ram != MAP_FAILED, "guest RAM");
-	slot(0, 0, 0, RAM, ram);
-	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	require(cpu >= 0, "KVM_CREATE_VCPU");
-	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	require(size >= 0x3000, "KVM_GET_VCPU_MMAP_SIZE");
-	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, cpu,
-		   0);
-	require(run != MAP_FAILED, "mmap of the vCPU");
 }
-
-static void start_with(const uint8_t *code, size_t len, uint64_t rflags)
-{
-	struct kvm_regs regs = { .rip = LOAD, .rflags = rflags,
-				 .rsp = 0x8000 };
-	struct kvm_sregs s;
-
-	expect(ioctl(cpu, KVM_GET_SREGS, &s) == 0, "KVM_GET_SREGS");
-	s.cs.selector = 0;
-	s.cs.base = 0;
-	s.ds = s.es = s.ss = s.fs = s.gs = s.cs;
-	s.ds.type = s.es.type = s.ss.type = s.fs.type = s.gs.type = 3;
-	s.idt.base = 0;
-	s.idt.limit = 0x3ff;
-	expect(ioctl(cpu, KVM_SET_SREGS, &s) == 0, "KVM_SET_SREGS");
-	expect(ioctl(cpu, KVM_SET_REGS, &regs) == 0, "KVM_SET_REGS");
-	memcpy(ram + LOAD, code, len);
-}
-
-static void start(const uint8_t *code, size_t len)
-{
-	start_with(code, len, RFLAGS_1);
-}
-
-static bool runs(uint32_t reason, const char *what)
-{
-	int e = ioctl(cpu, KVM_RUN, 0);
-
-	return expect(e == 0 && run->exit_reason == reason,
-		      "%s: KVM_RUN returned %d, exit %u, not %u", what, e,
-		      run->exit_reason, reason);
-}
-
-static uint8_t *io_data(void)
-{
-	return (uint8_t *)run + run->io.data_offset;
-}
-
-static bool is_io(bool out, unsigned port, unsigned size)
-{
-	return expect(run->io.direction == out && run->io.port == port &&
-		      run->io.size == size && run->io.count == 1,
-		      "port %#x, %u bytes, direction %u", run->io.port,
-		      run->io.size, run->io.direction);
-}
-
-/* --- tests ------------------------------------------------------------------- */
 
 static void ports(void)
 {
@@ -233,18 +113,61 @@ static void interrupts(void)
 	is_io(true, 0x81, 1);
 }
 
+static void use_cpu(int nr)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(nr, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Each interrupt is delivered once, also while another CPU wakes and sleeps:
+ * QEMU's TCG is then asked often to stop and go on with the guest.
+ */
+static void once(void)
+{
+	static const uint8_t code[] = { 0xfb, 0xeb, 0xfe }; /* sti; jmp . */
+	static const uint8_t handler[] = {
+		0x66, 0xff, 0x06, 0x00, 0x20, /* incl 0x2000 */
+		0xb9, 0x00, 0x40,	      /* mov $0x4000, %cx */
+		0xe2, 0xfe,		      /* loop . */
+		0xe6, 0x90,		      /* out %al, $0x90 */
+		0xcf,			      /* iret */
+	};
+	const uint32_t *count = (const uint32_t *)(void *)(ram + 0x2000);
+	struct kvm_interrupt irq = { VECTOR };
+	enum { INTERRUPTS = 2000 };
+	pid_t child = fork();
+	unsigned i;
+
+	use_cpu(child ? 0 : 1);
+	while (!child)
+		usleep(50);
+	memset(ram + 0x2000, 0, 4);
+	memcpy(ram + HANDLER, handler, sizeof(handler));
+	((uint16_t *)ram)[VECTOR * 2] = HANDLER;
+	((uint16_t *)ram)[VECTOR * 2 + 1] = 0;
+	start(code, sizeof(code));
+	for (i = 0; i < INTERRUPTS; i++) {
+		run->request_interrupt_window = 1;
+		if (!runs(KVM_EXIT_IRQ_WINDOW_OPEN, "window"))
+			break;
+		run->request_interrupt_window = 0;
+		ioctl(cpu, KVM_INTERRUPT, &irq);
+		if (!runs(KVM_EXIT_IO, "handler"))
+			break;
+	}
+	expect(*count == i, "%u interrupts arrived %u times", i, *count);
+	kill(child, SIGKILL);
+	wait(NULL);
+}
+
 static void on_alarm(int nr)
 {
 	(void)nr;
 	run->immediate_exit = 1;
-}
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* The guest loops for ever; only a signal's handler ends KVM_RUN. */
@@ -336,6 +259,88 @@ static void mmio(void)
 	runs(KVM_EXIT_HLT, "after MMIO");
 	ioctl(cpu, KVM_GET_REGS, &regs);
 	expect(regs.rax == 0xdeadbeef, "rax %#llx", regs.rax);
+}
+
+/*
+ * EOI without an exit: a guest sends itself vector 40h ten times, then 40h and
+ * 50h at once. The bit at 5000h must be set for all but 50h, behind which 40h
+ * waits. At 5010h it counts interrupts, at 5011h EOIs to the x2APIC.
+ */
+extern const uint8_t eoi_guest[], eoi_handler[], eoi_end[];
+__asm__(".pushsection .rodata\n"
+	".code16\n"
+	"eoi_guest:\n"
+	"	movl $0, 0x5000\n"		/* a page that is there */
+	"	xor %edx, %edx\n"
+	"	mov $0x1b, %ecx\n"		/* APIC_BASE: x2APIC */
+	"	mov $0xfee00d00, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x80f, %ecx\n"		/* SVR: on */
+	"	mov $0x1ff, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x4b564d04, %ecx\n"	/* PV_EOI_EN */
+	"	mov $0x5001, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x83f, %ecx\n"		/* SELF IPI */
+	"	mov $10, %bp\n"
+	"	sti\n"
+	"1:	mov $0x40, %eax\n"
+	"	wrmsr\n"
+	"	nop\n"
+	"	dec %bp\n"
+	"	jnz 1b\n"
+	"	cli\n"
+	"	wrmsr\n"
+	"	mov $0x50, %eax\n"
+	"	wrmsr\n"
+	"	sti\n"
+	"	nop\n"
+	"	nop\n"
+	"	mov $0x812, %ecx\n"		/* ISR, vectors 40h to 5fh */
+	"	rdmsr\n"
+	"	out %eax, $0x80\n"
+	"eoi_handler:\n"
+	"	incb 0x5010\n"
+	"	btrl $0, 0x5000\n"
+	"	jc 2f\n"
+	"	incb 0x5011\n"
+	"	push %eax\n"
+	"	push %ecx\n"
+	"	mov $0x80b, %ecx\n"
+	"	xor %eax, %eax\n"
+	"	wrmsr\n"
+	"	pop %ecx\n"
+	"	pop %eax\n"
+	"2:	iret\n"
+	"eoi_end:\n"
+	".code64\n"
+	".popsection\n");
+
+/* An interrupt of the host's takes the bit back: then once more. */
+static void pv_eoi(void)
+{
+	const uint16_t handler = (uint16_t)(LOAD + (eoi_handler - eoi_guest));
+	unsigned tries = 10;
+	uint32_t isr;
+
+	close(cpu);
+	close(vm);
+	close(kvm);
+	machine_with(true);
+	for (unsigned vector = 0x40; vector <= 0x50; vector += 0x10) {
+		((uint16_t *)ram)[vector * 2] = handler;
+		((uint16_t *)ram)[vector * 2 + 1] = 0;
+	}
+	do {
+		memset(ram + 0x5000, 0, 0x20);
+		start(eoi_guest, (size_t)(eoi_end - eoi_guest));
+		if (!runs(KVM_EXIT_IO, "pv_eoi"))
+			return;
+		memcpy(&isr, io_data(), 4);
+		expect(ram[0x5010] == 12, "%u of 12 interrupts", ram[0x5010]);
+		expect(isr == 0, "in service at the end: %#x", isr);
+	} while (ram[0x5011] > 1 && --tries);
+	expect(ram[0x5011] == 1, "%u EOIs by MSR, not 1", ram[0x5011]);
 }
 
 /* A slot that goes away, comes back elsewhere, and is read-only. */
@@ -454,14 +459,17 @@ int main(int argc, char **argv)
 		{ "interrupts", interrupts, false },
 		{ "signals", signals, false },
 		{ "signals-cli", signals_cli, true },
+		{ "once", once, false },
 		{ "speed", speed, false },
 		{ "slots", slots, false },
 		{ "descriptors", descriptors, false },
 		{ "msrs", msrs, false },
 		{ "mmio", mmio, false },
+		{ "pv_eoi", pv_eoi, false },
 	};
 
 	machine();
+	capabilities();
 	if (argc > 1 && !strcmp(argv[1], "die"))
 		die();
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

@@ -24,6 +24,9 @@
 #define V_INTR_MASKING	   BIT(24)
 #define DOMU_ASID	   2
 #define V_TPR		   0xfu
+#define V_INTR_ANY	   (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
+#define V_INTR_VECTOR(n)   ((uint64_t)(n) << 32)
+#define V_INTR_GET(v)	   ((uint32_t)((v) >> 32 & 0xff))
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -38,13 +41,17 @@
 #define UNUSABLE	   BIT(8) /* of struct luv_segment */
 
 static uint8_t *msrpm, *iopm;
+static bool has_tsc_aux;
 
 static struct vmcb *vmcb_of(const struct vcpu *v)
 {
 	return v->hw;
 }
 
-/* MSRs that VMRUN or VMLOAD switch are the guest's own. */
+/*
+ * MSRs that VMRUN or VMLOAD switch are the guest's own. Not IA32_PAT: QEMU's
+ * TCG has only the host's, whatever G_PAT is.
+ */
 static void pass_msr(uint32_t msr)
 {
 	uint32_t bit = msr < 0x2000 ? msr * 2 :
@@ -65,7 +72,7 @@ void svm_domu_maps(void)
 		pass_msr(m);
 	for (uint32_t m = 0x174; m <= 0x176; m++)
 		pass_msr(m);
-	pass_msr(MSR_IA32_PAT);
+	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
 }
 
 void svm_domu_init(struct vcpu *v)
@@ -86,7 +93,6 @@ void svm_domu_init(struct vcpu *v)
 	b->guest_asid = DOMU_ASID;
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
-	b->v_intr = V_INTR_MASKING;
 	svm_domu_reset(v, 0xf000, 0xfff0);
 }
 
@@ -116,30 +122,30 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	b->cpl = 0;
 	b->g_pat = PAT_RESET;
 	b->eventinj = 0;
+	b->v_intr = V_INTR_MASKING;
+	v->domu->virq = false;
 	b->interrupt_shadow = 0;
 	v->domu->last_cpu = ~0u; /* flush */
 	if (v->cpu->current == v) /* FS, GS, TR, LDTR are in the CPU */
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
-static bool has_tsc_aux(void)
-{
-	return cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
-}
-
 static void tsc_aux_switch(uint64_t *old, uint64_t new_)
 {
-	if (!has_tsc_aux())
+	if (!has_tsc_aux)
 		return;
 	*old = rdmsr(MSR_TSC_AUX);
-	wrmsr(MSR_TSC_AUX, new_);
+	if (*old != new_)
+		wrmsr(MSR_TSC_AUX, new_);
 }
 
+/* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
 	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
 
@@ -148,6 +154,13 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+	write_cr2(vmcb_of(d)->cr2);
+}
+
+/* Is there an interrupt that svm_domu_queue() has left to the processor? */
+static bool queued(const struct vcpu *v)
+{
+	return v->domu->virq && (vmcb_of(v)->v_intr & V_IRQ);
 }
 
 unsigned svm_domu_ready(struct vcpu *v)
@@ -156,12 +169,34 @@ unsigned svm_domu_ready(struct vcpu *v)
 	bool enabled = b->rflags & RFLAGS_IF;
 
 	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
-				    !(b->eventinj & EVENT_V)) << 1;
+				    !(b->eventinj & EVENT_V) &&
+				    !queued(v)) << 1;
 }
 
+/*
+ * As a virtual interrupt, not by EVENTINJ: QEMU 7.2 keeps the vector of one
+ * it has injected (helper_vmrun sets exception_index and goes on), and
+ * delivers it again, RFLAGS.IF or not, if it leaves its loop before the next
+ * #VMEXIT. Taken at once, for it is queued only when it can be.
+ */
 void svm_domu_queue(struct vcpu *v, uint32_t event)
 {
-	vmcb_of(v)->eventinj = EVENT_V | (event & EVENT_VECTOR);
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = V_INTR_MASKING | V_INTR_ANY |
+		    V_INTR_VECTOR(event & EVENT_VECTOR) | (b->v_intr & V_TPR);
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	v->domu->virq = true;
+}
+
+void svm_domu_again(struct vcpu *v, uint64_t event)
+{
+	if ((event & EVENT_V) &&
+	    (EVENT_TYPE(event) == EVENT_TYPE_INTR ||
+	     (event & EVENT_VECTOR) >= 32)) /* QEMU: an exception */
+		svm_domu_queue(v, (uint32_t)event);
+	else
+		vmcb_of(v)->eventinj = event;
 }
 
 /*
@@ -173,12 +208,14 @@ void svm_domu_window(struct vcpu *v, unsigned class)
 	struct vmcb *b = vmcb_of(v);
 	uint64_t irq = 0;
 
+	if (queued(v)) /* what comes behind it waits for its EOI */
+		return;
+	v->domu->virq = false;
 	if (class == WINDOW_ANY)
-		irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+		irq = V_INTR_ANY;
 	else if (class)
 		irq = V_IRQ | (uint64_t)class << 16;
-	b->v_intr = V_INTR_MASKING | irq |
-		    (v->domu->apic.reg[VLAPIC_TPR] >> 4 & V_TPR);
+	b->v_intr = V_INTR_MASKING | irq | (b->v_intr & V_TPR);
 	if (irq)
 		b->intercept_misc1 |= INTERCEPT_VINTR;
 	else
@@ -192,6 +229,14 @@ void svm_domu_sync(struct vcpu *v)
 
 	if (*tpr >> 4 != cr8)
 		*tpr = cr8 << 4;
+}
+
+void svm_domu_tpr(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
+		    v->domu->apic.reg[VLAPIC_TPR] >> 4;
 }
 
 void svm_domu_tsc(struct vcpu *v)
@@ -255,7 +300,8 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->idt_base = b->idtr.base;
 	s->idt_limit = b->idtr.limit;
 	s->shadow = b->interrupt_shadow & 1;
-	s->event = (uint32_t)b->eventinj;
+	s->event = queued(v) ? (uint32_t)EVENT_V | V_INTR_GET(b->v_intr) :
+			       (uint32_t)b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
 }
 
@@ -299,11 +345,13 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	b->idtr.base = s->idt_base;
 	b->idtr.limit = s->idt_limit;
 	b->interrupt_shadow = s->shadow & 1;
-	b->eventinj = s->event & EVENT_V ?
-			      s->event | (uint64_t)s->event_error << 32 : 0;
+	b->v_intr = V_INTR_MASKING | s->cr8;
+	b->eventinj = 0;
+	v->domu->virq = false;
+	if (s->event & EVENT_V)
+		svm_domu_again(v, s->event | (uint64_t)s->event_error << 32);
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
 	b->tsc_offset = s->tsc_offset;
-	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) | s->cr8;
 	set_debug(b, s);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }

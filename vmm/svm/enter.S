@@ -9,8 +9,9 @@
  * only guest registers are moved; RAX and RSP are in the VMCB. GIF is clear
  * from before poll is read until the guest runs: an NMI waits for VMRUN
  * and then exits; so do interrupts, under V_INTR_MASKING, which takes the
- * host's RFLAGS.IF. While IF is set here GIF is not, or a guest runs. FS, GS, TR, LDTR and the MSRs of VMLOAD are the guest's all
- * the time; the VMM uses none of them.
+ * host's RFLAGS.IF. While IF is set here GIF is not, or a guest runs. FS, GS,
+ * TR, LDTR and the MSRs of VMLOAD are the guest's all the time; the VMM uses
+ * none of them.
  *
  *	stack:	[rsp] v, 16-byte aligned
  *

@@ -216,8 +216,16 @@ static uint64_t interrupted_event(uint64_t e)
 	return soft ? 0 : e;
 }
 
+static void again(struct vcpu *v, uint64_t event)
+{
+	if (v->vm)
+		svm_domu_again(v, event);
+	else
+		vmcb_of(v)->eventinj = event;
+}
+
 /* The kinds that have more to say than their code. */
-static void collateral(struct vmexit *x, struct vmcb *b)
+static void collateral(struct vcpu *v, struct vmexit *x, struct vmcb *b)
 {
 	x->info2 = b->exitinfo2;
 	if (x->reason == SVM_EXIT_NPF) {
@@ -235,7 +243,7 @@ static void collateral(struct vmexit *x, struct vmcb *b)
 		clgi();
 	}
 	if (EVENT_V & b->exitintinfo)
-		b->eventinj = interrupted_event(b->exitintinfo);
+		again(v, interrupted_event(b->exitintinfo));
 }
 
 static inline void decode(struct vcpu *v, struct vmcb *b)
@@ -255,7 +263,7 @@ static inline void decode(struct vcpu *v, struct vmcb *b)
 		if (x->kind == EXIT_CPUID || x->kind == EXIT_HYPERCALL)
 			return;
 	}
-	collateral(x, b);
+	collateral(v, x, b);
 }
 
 /*
@@ -393,24 +401,45 @@ static uint64_t svm_efer(struct vcpu *v, const uint64_t *value)
 	return *value;
 }
 
+static unsigned svm_paging(struct vcpu *v, struct gpaging *p)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	*p = (struct gpaging){ b->cr0, b->cr3, b->cr4, b->efer & ~EFER_SVME,
+			       b->cpl == 3 };
+	return (b->efer & EFER_LMA) && (b->cs.attrib & ATTR_L) ? 64 :
+	       b->cs.attrib & ATTR_DB ? 32 : 16;
+}
+
 static void svm_snapshot(struct vcpu *v, struct guest_state *g)
 {
 	const struct vmcb *b = vmcb_of(v);
-	bool lma = b->efer & EFER_LMA;
 
 	v->gpr[RSP] = b->rsp;
 	*g = (struct guest_state){
 		.rip = b->rip, .rflags = b->rflags, .cr2 = b->cr2,
-		.paging = { b->cr0, b->cr3, b->cr4, b->efer & ~EFER_SVME,
-			    b->cpl == 3 },
 		.cs_base = b->cs.base, .ss_base = b->ss.base,
 		.cs = b->cs.selector, .ss = b->ss.selector,
 		.ds = b->ds.selector, .es = b->es.selector,
 		.fs = b->fs.selector, .gs = b->gs.selector,
 		.tr = b->tr.selector, .cpl = b->cpl,
-		.bits = lma && (b->cs.attrib & ATTR_L) ? 64 :
-			b->cs.attrib & ATTR_DB ? 32 : 16,
 	};
+	g->bits = svm_paging(v, &g->paging);
+}
+
+static uint64_t svm_trace_context(struct vcpu *v, uint32_t *intr_info,
+				  uint32_t *error)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	*intr_info = (uint32_t)b->exitintinfo;
+	*error = (uint32_t)(b->exitintinfo >> 32);
+	return b->cr3;
+}
+
+static uint64_t svm_rip(struct vcpu *v)
+{
+	return vmcb_of(v)->rip;
 }
 
 static void svm_dump(struct vcpu *v)
@@ -459,6 +488,9 @@ const struct hv_ops svm_ops = {
 	.flush = svm_flush,
 	.efer = svm_efer,
 	.cr4 = svm_cr4,
+	.trace_context = svm_trace_context,
+	.rip = svm_rip,
+	.paging = svm_paging,
 	.snapshot = svm_snapshot,
 	.listen = svm_listen,
 	.dump = svm_dump,
@@ -473,6 +505,7 @@ const struct hv_ops svm_ops = {
 	.domu_reset = svm_domu_reset,
 	.domu_tsc = svm_domu_tsc,
 	.domu_sync = svm_domu_sync,
+	.domu_tpr = svm_domu_tpr,
 	.domu_debug_exit = svm_domu_debug_exit,
 	.disable = svm_disable,
 };

@@ -9,6 +9,8 @@ void svm_domu_init(struct vcpu *v);
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush);
 void svm_domu_leave(struct vcpu *d, struct vcpu *v);
 unsigned svm_domu_ready(struct vcpu *v);
+/* An event whose delivery an exit cut short; 0: none. */
+void svm_domu_again(struct vcpu *v, uint64_t event);
 void svm_domu_queue(struct vcpu *v, uint32_t event);
 void svm_domu_window(struct vcpu *v, unsigned class);
 void svm_domu_get(struct vcpu *v, struct luv_vcpu *s);
@@ -16,4 +18,5 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s);
 void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void svm_domu_tsc(struct vcpu *v);
 void svm_domu_sync(struct vcpu *v);
+void svm_domu_tpr(struct vcpu *v);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);

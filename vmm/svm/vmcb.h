@@ -96,6 +96,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 /* EVENTINJ and EXITINTINFO */
 #define EVENT_VECTOR	   0xffull
 #define EVENT_TYPE(e)	   ((e) >> 8 & 7)
+#define EVENT_TYPE_INTR	   0ull
 #define EVENT_TYPE_NMI	   2ull
 #define EVENT_TYPE_EXC	   3ull
 #define EVENT_TYPE_SOFT	   4ull

@@ -323,19 +323,25 @@ uint64_t vmx_cr4(struct vcpu *v)
 	return vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
 }
 
-void vmx_snapshot(struct vcpu *v, struct guest_state *g)
+unsigned vmx_paging(struct vcpu *v, struct gpaging *p)
 {
 	uint64_t cs = vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
 	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
-	unsigned cpl = AR_DPL(vmread(VMCS_GUEST_SS_ACCESS_RIGHTS));
 
+	*p = (struct gpaging){
+		vmread(VMCS_GUEST_CR0), vmread(VMCS_GUEST_CR3), vmx_cr4(v),
+		efer, AR_DPL(vmread(VMCS_GUEST_SS_ACCESS_RIGHTS)) == 3
+	};
+	return (efer & EFER_LMA) && (cs & AR_L) ? 64 : cs & AR_DB ? 32 : 16;
+}
+
+void vmx_snapshot(struct vcpu *v, struct guest_state *g)
+{
 	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
 	*g = (struct guest_state){
 		.rip = vmread(VMCS_GUEST_RIP),
 		.rflags = vmread(VMCS_GUEST_RFLAGS),
 		.cr2 = read_cr2(),
-		.paging = { vmread(VMCS_GUEST_CR0), vmread(VMCS_GUEST_CR3),
-			    vmx_cr4(v), efer, cpl == 3 },
 		.cs_base = vmread(VMCS_GUEST_CS_BASE),
 		.ss_base = vmread(VMCS_GUEST_SS_BASE),
 		.cs = (uint16_t)vmread(VMCS_GUEST_CS_SELECTOR),
@@ -345,10 +351,24 @@ void vmx_snapshot(struct vcpu *v, struct guest_state *g)
 		.fs = (uint16_t)vmread(VMCS_GUEST_FS_SELECTOR),
 		.gs = (uint16_t)vmread(VMCS_GUEST_GS_SELECTOR),
 		.tr = (uint16_t)vmread(VMCS_GUEST_TR_SELECTOR),
-		.cpl = cpl,
-		.bits = (efer & EFER_LMA) && (cs & AR_L) ? 64 :
-			cs & AR_DB ? 32 : 16,
+		.cpl = AR_DPL(vmread(VMCS_GUEST_SS_ACCESS_RIGHTS)),
 	};
+	g->bits = vmx_paging(v, &g->paging);
+}
+
+uint64_t vmx_trace_context(struct vcpu *v, uint32_t *intr_info, uint32_t *error)
+{
+	(void)v;
+	*intr_info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
+	*error = *intr_info & INTR_INFO_ERROR ?
+			 (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE) : 0;
+	return vmread(VMCS_GUEST_CR3);
+}
+
+uint64_t vmx_rip(struct vcpu *v)
+{
+	(void)v;
+	return vmread(VMCS_GUEST_RIP);
 }
 
 void vmx_dump(struct vcpu *v)

@@ -345,6 +345,9 @@ const struct hv_ops vmx_ops = {
 	.own = vmx_own,
 	.flush = vmx_flush,
 	.cr4 = vmx_cr4,
+	.trace_context = vmx_trace_context,
+	.rip = vmx_rip,
+	.paging = vmx_paging,
 	.snapshot = vmx_snapshot,
 	.listen = vmx_listen,
 	.dump = vmx_dump,
@@ -359,6 +362,7 @@ const struct hv_ops vmx_ops = {
 	.domu_reset = vmx_domu_reset,
 	.domu_tsc = vmx_domu_tsc,
 	.domu_sync = vmx_domu_sync,
+	.domu_tpr = vmx_domu_sync,
 	.domu_debug_exit = vmx_domu_debug_exit,
 	.disable = vmx_disable,
 };
