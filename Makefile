@@ -191,9 +191,9 @@ UNIT	+= $(UNIT_KVM)
 TRACE_BIN := luvtop luvtrace synth
 TRACE_READ := bt.o bt_apart.o bt_event.o capture.o events.o histogram.o merge.o metadata.o \
 	native.o rows.o worlds.o
-TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
-	protobuf.o report.o report_page.o page.o bins.o detail.o sample.o stacks.o stat.o \
-	stat_print.o symbols.o $(TRACE_READ)
+TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o export_chrome.o \
+	export_perfetto.o flame.o protobuf.o repair.o report.o report_page.o page.o bins.o \
+	detail.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
 TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
 TRACE_luvtop := luvtop.o symbols.o tool.o top.o top_screen.o $(TRACE_READ)
 TRACE_LIBS_luvtop := -lbabeltrace2 -lelf -lncurses -ltinfo -lm

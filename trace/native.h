@@ -53,4 +53,10 @@ void native_look(struct native *n);
  * NULL: no more, for now if following.
  */
 const struct trace_header *native_next(struct native *n);
+/*
+ * native_packet - the next packet in order, as far as its records are whole:
+ * content_size and packet_size say how far. Valid until the next call; NULL:
+ * no more. Not to be mixed with native_next().
+ */
+const struct ctf_packet *native_packet(struct native *n);
 void native_close(struct native *n);

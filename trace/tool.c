@@ -58,6 +58,7 @@ enum status tool_status(const struct tool *t)
 	return t->capture.problems ? STATUS_BAD : STATUS_OK;
 }
 
+/* Exits that a filter of the recording left out are gaps, but no losses. */
 void tool_losses(const struct tool *t, FILE *f)
 {
 	const struct capture *c = &t->capture;
@@ -65,9 +66,16 @@ void tool_losses(const struct tool *t, FILE *f)
 
 	for (unsigned i = 0; i < t->worlds.cpus; i++)
 		gaps += t->worlds.cpu[i].gaps;
-	if (!c->lost && !c->packets_lost && !gaps) {
-		fprintf(f, "Nothing was lost%s.\n", c->foreign ?
-			", as far as the tracer says" : "");
+	if (c->problems)
+		fputs("Not all of it could be read. ", f);
+	if (!c->lost && !c->packets_lost) {
+		fprintf(f, "Nothing was lost%s", c->foreign ?
+			", as far as the tracer says" :
+			c->problems ? " by the writer" : "");
+		if (gaps)
+			fprintf(f, "; %" PRIu64 " exits were not to be recorded, "
+				"so that times are known in part", gaps);
+		fputs(".\n", f);
 		return;
 	}
 	fprintf(f, "LOST: %" PRIu64 " events discarded by the writer", c->lost);

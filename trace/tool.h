@@ -50,7 +50,8 @@ bool tool_number(const char *s, uint64_t max, uint64_t *value);
 	X(diff, "two captures compared, with confidence intervals")            \
 	X(export, "CSV, Perfetto, Chrome's JSON")                              \
 	X(flame, "where guests exit: folded stacks for a flame graph")         \
-	X(report, "one HTML page: timeline, distributions, flame graph")
+	X(report, "one HTML page: timeline, distributions, flame graph")       \
+	X(repair, "what is whole of a damaged capture")
 #define X(name, help) enum status tool_##name(int argc, char **argv);
 TOOL_COMMANDS(X)
 #undef X

@@ -30,10 +30,10 @@ void top_screen_summary(const struct top *t, char *out, size_t len)
 	for (unsigned i = 0; i < t->worlds.cpus; i++)
 		gaps += t->worlds.cpu[i].gaps;
 	snprintf(out, len, "%s: %.3f s, %u CPUs, %.0f exits/s; %s: %.3f s, lost "
-		 "%" PRIu64 " exits", t->capture.folder, t->all_seconds,
+		 "%" PRIu64 ", exits missing %" PRIu64, t->capture.folder, t->all_seconds,
 		 t->worlds.cpus, exits_per_second(t), t->total ? "shown: all" :
 		 "shown: the last", t->total ? t->all_seconds : t->seconds,
-		 gaps);
+		 t->capture.lost, gaps);
 }
 
 void top_screen_head(const struct top *t, char *out, size_t len)

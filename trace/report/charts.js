@@ -25,6 +25,11 @@ class Times {
 				from + width / 2)) * STEPS);
 			sum.set(step, (sum.get(step) || 0) + count);
 		}
+		// A step without any is a zero, not a line from here to there.
+		for (const step of [...sum.keys()])
+			for (const next of [step - 1, step + 1])
+				if (!sum.has(next))
+					sum.set(next, 0);
 		return [...sum].sort((a, b) => a[0] - b[0]).map(([step, n]) =>
 			[2 ** (step / STEPS), n / row.count * 100]);
 	}
