@@ -1,14 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # mkdomu.sh - make the disk from which dom0 runs virtual machines: stock QEMU
-<<<<<<< HEAD
-# with its libraries and firmware, the KVM library, a guest's kernel.
-#   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
-=======
 # with its libraries and firmware, the KVM library, a guest's kernel, and in
 # /guest/disk the same with GRUB before it.
-#   mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]
->>>>>>> domu
+#   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
 # One ext2 file system over the whole disk, which dom0 mounts and changes root
 # to; FILEs go to /bin. A disk and not an initramfs: only what is touched is
 # read. The guest's initramfs is busybox with GUEST-INIT, PROGRAM, a static one,
@@ -87,10 +82,8 @@ mkdir -p "$r/guest" "$r/var" "$r/usr/bin" "$r/usr/share/qemu" "$r/usr/lib/x86_64
 ln -s ../tmp "$r/var/tmp" # QEMU's changes to a disk it opens as a snapshot
 cpio_lz4 "$g" "$r/guest/initrd"
 cp "$kernel/vmlinuz" "$r/guest/vmlinuz"
-<<<<<<< HEAD
 # shellcheck disable=SC2086 # words
 add_modules "$r/modules" $kvm
-=======
 cp /boot/memtest86+x64.bin "$r/guest/memtest"
 cat > "$tmp/grub.cfg" <<END
 serial --port=0x3f8 --speed=115200
@@ -103,7 +96,6 @@ menuentry "a domU" {
 END
 "$here/mkimage.sh" "$r/guest/disk" "$tmp/grub.cfg" \
 	"vmlinuz=$r/guest/vmlinuz" "initrd=$r/guest/initrd"
->>>>>>> domu
 
 add_libraries()
 {
