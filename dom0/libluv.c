@@ -77,7 +77,7 @@ long luv_call(unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 
 /* --- is there a VMM ------------------------------------------------------- */
 
-static char open_reason[160] = "luv_open was not called";
+static char open_reason[200] = "luv_open was not called";
 static sigjmp_buf probe_env;
 
 static const int probe_signals[] = { SIGILL, SIGSEGV, SIGBUS };
@@ -120,19 +120,22 @@ int luv_open(void)
 
 	if (probe_call(&info, &size) != 0)
 		return open_failed(LUV_ABSENT,
-				   "not running under Luvalley: this CPU "
-				   "refuses the hypercall instruction");
+				   "not running under Luvalley, this CPU "
+				   "refuses the hypercall instruction: boot "
+				   "this machine with Luvalley");
 	/* Other hypervisors answer with numbers of their own: KVM with -1. */
 	if (memcmp(info.signature, LUV_SIGNATURE, sizeof(info.signature))) {
 		snprintf(reason, sizeof(reason),
-			 "not running under Luvalley: another hypervisor "
-			 "answered the hypercall with %ld", size);
+			 "not running under Luvalley, another hypervisor "
+			 "answered the hypercall with %ld: boot this machine "
+			 "with Luvalley", size);
 		return open_failed(LUV_ABSENT, reason);
 	}
 	if (info.abi_version != LUV_ABI_VERSION) {
 		snprintf(reason, sizeof(reason),
 			 "the VMM speaks ABI version %u, this program "
-			 "version %u", info.abi_version, LUV_ABI_VERSION);
+			 "version %u: use the one built together with that "
+			 "VMM", info.abi_version, LUV_ABI_VERSION);
 		return open_failed(LUV_OTHER_ABI, reason);
 	}
 	if (size < 16) {
