@@ -9,14 +9,14 @@ CC	?= gcc
 CFLAGS_WARN := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 
-all: $(B)/luvalley.elf dom0 guests
+all: $(B)/luvalley.elf dom0 guests trace
 
 # --- the VMM: freestanding, linked twice to carry its own symbol table -------
 
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_apic.o \
-	domu_cpuid.o vlapic.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
+	domu_cpuid.o domu_state.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
@@ -57,7 +57,7 @@ KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
 CLIENTS	:= apic kvm signals
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
-	$(patsubst dom0/%.c,$(B)/dom0/%,$(wildcard dom0/luvctl.c))
+	$(patsubst dom0/%.c,$(B)/dom0/%,dom0/luvctl.c) $(B)/dom0/luvtrace
 DOM0_LIB := $(B)/dom0/obj/libluv.o
 
 dom0: dom0-bin kvm $(KERNELS:%=$(B)/dom0/initrd-%.img) $(B)/dom0/domu.img
@@ -71,6 +71,13 @@ $(B)/dom0/obj/%.o: dom0/tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(DOM0_CFLAGS) -c $< -o $@
 
+# luvtrace, as far as it needs no library.
+$(B)/dom0/obj/luvtrace.o $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o: DOM0_CFLAGS += -Itrace
+$(B)/dom0/obj/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+$(B)/dom0/luvtrace: $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o
+
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
 	$(CC) -static-pie -pthread -o $@ $^ -ljansson
 
@@ -82,7 +89,7 @@ KVM_C	:= $(filter-out %_test.c dom0/kvm/luvkvm.c,$(wildcard dom0/kvm/*.c))
 KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
 CLIENT_BIN := $(CLIENTS:%=$(B)/dom0/%)
-KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN)
+KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN) $(B)/dom0/micro
 
 kvm: $(KVM_BIN)
 
@@ -97,6 +104,18 @@ $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 $(CLIENT_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o
 	$(CC) -o $@ $<
 
+# The micro benchmarks: a flat guest inside its client, which is dynamic too.
+$(B)/dom0/obj/micro/guest.o: dom0/micro/guest.S
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP -c $< -o $@
+
+$(B)/dom0/obj/micro/image.o: $(B)/dom0/obj/micro/guest.o
+	ld -Ttext=0x10000 -e 0x10000 --oformat=binary -o $(@D)/guest.bin $<
+	cd $(@D) && ld -r -b binary -z noexecstack -o $(@F) guest.bin
+
+$(B)/dom0/micro: $(B)/dom0/obj/micro/client.o $(B)/dom0/obj/micro/image.o
+	$(CC) -o $@ $^
+
 $(B)/dom0/luvkvm: $(B)/dom0/obj/kvm/luvkvm.o $(B)/dom0/obj/kvm/process.o $(DOM0_LIB)
 	$(CC) -static -pthread -o $@ $^
 
@@ -104,10 +123,14 @@ $(B)/dom0/initrd-%.img: dom0/init scripts/mkinitrd.sh $(DOM0_BIN) $(KVM_BIN) $(C
 	@mkdir -p $(@D)
 	scripts/mkinitrd.sh $@ $(CACHE)/kernel-$* dom0/init $(DOM0_BIN) $(KVM_BIN)
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
-		$(CACHE)/kernel-cloud/version
+$(B)/dom0/guest/cost: dom0/guest/cost.c
 	@mkdir -p $(@D)
-	scripts/mkdomu.sh $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
+	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
+
+$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
+	@mkdir -p $(@D)
+	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
@@ -162,6 +185,86 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 
 UNIT	+= $(UNIT_KVM)
 
+# --- trace/: tools for captures, and sanitized copies of them for the tests ------
+# trace/X_test.c is trace-X_test; it runs the programs in BIN.
+
+TRACE_BIN := luvtop luvtrace synth
+TRACE_READ := bt.o bt_apart.o bt_event.o capture.o events.o histogram.o merge.o metadata.o \
+	native.o rows.o worlds.o
+TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o export_chrome.o \
+	export_perfetto.o flame.o protobuf.o repair.o report.o report_page.o page.o bins.o \
+	detail.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
+TRACE_luvtop := luvtop.o symbols.o tool.o top.o top_screen.o $(TRACE_READ)
+TRACE_LIBS_luvtop := -lbabeltrace2 -lelf -lncurses -ltinfo -lm
+TRACE_PAGE := $(wildcard trace/report/*) $(CACHE)/charts/version
+TRACE_synth := synth.o metadata.o
+TRACE_LIBS_synth := -lm
+TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -Idom0 -MMD -MP
+UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
+UNIT_DEPS_trace-histogram := histogram.o
+UNIT_DEPS_trace-metadata := metadata.o
+UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-rows := events.o histogram.o rows.o
+UNIT_DEPS_trace-sample := sample.o
+UNIT_DEPS_trace-symbols := symbols.o
+UNIT_DEPS_trace-worlds := worlds.o
+
+trace: $(TRACE_BIN:%=$(B)/trace/%)
+
+$(B)/trace/libluv.o: dom0/libluv.c
+	@mkdir -p $(@D)
+	$(CC) $(TRACE_CFLAGS) -c $< -o $@
+$(B)/unit/trace/libluv.o: dom0/libluv.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -c $< -o $@
+
+$(B)/trace/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TRACE_CFLAGS) -c $< -o $@
+
+$(B)/unit/trace/%.o: trace/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -Idom0 -DBIN='"$(abspath $(@D))"' -c $< -o $@
+
+$(CACHE)/charts/version:
+	scripts/deps.sh
+
+$(B)/trace/page.o $(B)/unit/trace/page.o: trace/page.S $(TRACE_PAGE)
+	@mkdir -p $(@D)
+	$(CC) -Itrace -I$(CACHE)/charts -c $< -o $@
+
+$(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*))
+	$(CC) -o $@ $^ $(TRACE_LIBS_$*)
+
+$(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trace/,$$(TRACE_$$*))
+	$(CC) -fsanitize=address,undefined -o $@ $^ $(TRACE_LIBS_$*)
+
+$(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
+		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lutil -lm
+
+$(B)/unit/trace-report_test: trace/report_test.js $(B)/unit/trace/luvtrace $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec node '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+# libFuzzer, by clang whoever CC is; the test is a short run from a real stream.
+FUZZ_C	:= $(addprefix trace/,native_fuzz.c events.c histogram.c metadata.c native.c rows.c \
+	stacks.c symbols.c worlds.c)
+$(B)/unit/trace/native_fuzz: $(FUZZ_C) $(wildcard trace/*.h trace/*.def)
+	@mkdir -p $(@D)
+	clang $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Itrace -Iinclude $(FUZZ_C) -o $@ -lelf -lm
+
+$(B)/unit/trace-fuzz_test: scripts/fuzz-test.sh $(B)/unit/trace/native_fuzz $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+# These take seconds: not in "make test".
+UNIT_SLOW := $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
+UNIT	+= $(UNIT_TRACE) $(UNIT_SLOW)
+-include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
+
 # A model is a test: checked by Spin.
 $(B)/unit/%_model: vmm/%.pml scripts/model-test.sh
 	@mkdir -p $(@D)
@@ -185,7 +288,7 @@ docs: $(B)/dom0/luvkvm
 unit: $(UNIT)
 
 test: unit
-	scripts/unit-test.sh $(UNIT)
+	scripts/unit-test.sh $(filter-out $(UNIT_SLOW),$(UNIT))
 
 # --- whole machines -----------------------------------------------------------
 
@@ -208,9 +311,10 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test unit
+.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
 .DELETE_ON_ERROR:
--include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d)
+-include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d) \
+	$(B)/dom0/obj/micro/client.d $(B)/dom0/obj/micro/guest.d
 
 # --- numbers: results/SUITE/SUBSTRATE.csv ---------------------------------------
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# bench.sh - measure, and write results/SUITE/SUBSTRATE.csv.
+# bench.sh - measure, and write results/SUITE/SUBSTRATE.csv; suite micro writes
+# results/micro/SUBSTRATE/luvalley.csv and kvm.csv.
 #   bench.sh [-r] [-s "SUBSTRATE ..."] [-n RUNS] [SUITE ...]
 # SUITE (dom0): dom0 - what Luvalley costs its dom0: instructions, exits, start
-# and memory; on qemu-svm and bochs-vmx, the substrates where a TSC tick is an
-# instruction. RUNS (3) is how often what must repeat exactly is repeated.
+# and memory; micro - what a virtual machine's exits cost under Luvalley and
+# under Linux's KVM; on qemu-svm and bochs-vmx, the substrates where a TSC tick
+# is an instruction. RUNS (3) is how often what must repeat exactly is repeated.
 # -r makes the rows again from the logs of the last run, which stay in
 # build/bench/. results/README.md says what each number is.
 set -eu
@@ -14,7 +16,7 @@ cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
 elf=$top/build/luvalley.elf
 substrates='qemu-svm bochs-vmx' repeat=3 rows_only=''
 
-usage() { sed -n '4,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '5,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { echo "bench: $*" >&2; exit 1; }
 
 while getopts rs:n: opt; do
@@ -113,6 +115,20 @@ derive()
 		for (i in call)
 			if ((call[i] "_median_ticks") in f)
 				printf "%s_net %.0f\n", call[i], f[call[i] "_median_ticks"] - f["empty_median_ticks"]
+		for (k in f) {
+			if (k ~ /^(micro|no_irqchip|qemu)_.*_median$/) {
+				w = k
+				sub(/_.*/, "", w)
+				printf "%s %.0f\n", substr(k, 1, length(k) - 6) "net",
+					f[k] - f[(w == "qemu" ? w : "micro") "_tsc_median"]
+			}
+			if (k ~ /^info_vms_0_exits_.*_count$/ && k !~ /external-interrupt/)
+				domu_exits += f[k]
+		}
+		if ("kvm_exits" in f)
+			domu_exits = f["kvm_exits"] - f["kvm_irq_exits"]
+		if (domu_exits)
+			printf "domu_exits %.0f\n", domu_exits
 		if ("up_tsc" in f && f["loader_tsc"] > 0)
 			printf "loaded_to_up %.0f\n", f["up_tsc"] - f["loader_tsc"]
 	}'
@@ -325,6 +341,59 @@ suite_dom0()
 	dom0_static
 }
 
+# --- suite micro -------------------------------------------------------------
+
+# micro_rows VMM GROUP: what the clients have printed, in their order
+micro_rows()
+{
+	sed -nE 's/^((micro|no_irqchip|qemu)_.*)_median .*/\1/p' "$runs/$2.1.facts" > "$runs/rows"
+	while read -r key; do
+		case $key in
+		micro_*) row=${key#micro_} ;;
+		no_irqchip_*) row=no_irqchip.${key#no_irqchip_} ;;
+		*) row=qemu.${key#qemu_} ;;
+		esac
+		[ "${row##*.}" = tsc ] || emit "$row" "$1" ticks "$2" "${key}_net"
+		for m in min median p90 max mean; do
+			emit "$row.$m" "$1" ticks "$2" "${key}_$m"
+		done
+	done < "$runs/rows"
+}
+
+micro_domu()
+{
+	micro_rows "$1" "$2"
+	emit domu.boot "$1" ticks "$2" domu_boot_ticks
+	emit domu.boot.idle "$1" ns "$2" domu_boot_idle_ns
+	emit domu.boot.busy "$1" ticks "$2" domu_boot_busy
+	emit domu.exits "$1" exits "$2" domu_exits
+	for page in 4k 2m; do
+		emit "memory.1g.$page.vmm" "$1" bytes "$2" "memory_${page}_vmm"
+		emit "memory.1g.$page.kernel" "$1" bytes "$2" "memory_${page}_kernel"
+	done
+}
+
+suite_micro()
+{
+	run luv "$repeat" bench-micro
+	run kvm "$repeat" -b bench-micro
+	run luv-domu "$repeat" bench-domu
+	run kvm-domu "$repeat" -b bench-domu
+	micro_rows luvalley luv
+	same same.rows luvalley luv '^(micro|no_irqchip)_'
+	micro_domu luvalley luv-domu
+	sed -n 's/^info_vms_0_exits_\(.*\)_count .*/\1/p' "$runs/luv-domu.1.facts" > "$runs/kinds"
+	while read -r kind; do
+		emit "domu.exits.$kind" luvalley exits luv-domu "info_vms_0_exits_${kind}_count"
+	done < "$runs/kinds"
+	micro_rows kvm kvm
+	same same.rows kvm kvm '^(micro|no_irqchip)_'
+	micro_domu kvm kvm-domu
+	for kind in irq_exits io_exits mmio_exits halt_exits irq_window_exits hypercalls; do
+		emit "domu.exits.$kind" kvm exits kvm-domu "kvm_$kind"
+	done
+}
+
 # --- what to measure ---------------------------------------------------------
 
 emulator_version()
@@ -342,10 +411,18 @@ state()
 	echo "$(git -C "$top" describe --always --dirty),$substrate,$(emulator_version "$substrate"),$kernel,$(date -u +%F)"
 }
 
+# save FILE [VMM]: the rows, or those of one VMM, are the results
+save()
+{
+	mkdir -p "$top/results/${1%/*}"
+	awk -F, -v vmm="${2:-}" 'NR == 1 || vmm == "" || $2 == vmm' "$csv" > "$top/results/$1"
+	echo "bench: results/$1" >&2
+}
+
 for suite; do
 	case $suite in
-	dom0) ;;
-	*) die "no suite '$suite'; there is: dom0" ;;
+	dom0|micro) ;;
+	*) die "no suite '$suite'; there are: dom0 micro" ;;
 	esac
 	for substrate in $substrates; do
 		runs=$top/build/bench/$suite-$substrate
@@ -355,11 +432,15 @@ for suite; do
 			state > "$runs/about"
 		fi
 		read -r about < "$runs/about" || die "nothing was run for $suite on $substrate"
-		mkdir -p "$top/results/$suite"
 		csv=$runs/csv
 		echo benchmark,vmm,value,unit,n,min,max,commit,substrate,emulator,kernel,date > "$csv"
 		"suite_$suite"
-		mv "$csv" "$top/results/$suite/$substrate.csv"
-		echo "bench: results/$suite/$substrate.csv" >&2
+		case $suite in
+		micro)
+			save "micro/$substrate/luvalley.csv" luvalley
+			save "micro/$substrate/kvm.csv" kvm
+			;;
+		*) save "$suite/$substrate.csv" ;;
+		esac
 	done
 done

@@ -3,18 +3,30 @@
 # mkdomu.sh - make the disk from which dom0 runs virtual machines: stock QEMU
 # with its libraries and firmware, the KVM library, a guest's kernel, and in
 # /guest/disk the same with GRUB before it.
-#   mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]
+#   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
 # One ext2 file system over the whole disk, which dom0 mounts and changes root
 # to; FILEs go to /bin. A disk and not an initramfs: only what is touched is
-# read. The guest's initramfs is busybox with GUEST-INIT and virtio's drivers.
+# read. The guest's initramfs is busybox with GUEST-INIT, PROGRAM, a static one,
+# and virtio's drivers. /modules has KVM for a dom0 without Luvalley, to compare
+# with.
 set -eu
 
-[ $# -ge 3 ] || { echo "usage: mkdomu.sh OUT KERNEL-DIR GUEST-INIT [FILE ...]" >&2; exit 2; }
+usage() { sed -n '6s/^#  */usage: /p' "$0" >&2; exit 2; }
+program=''
+while getopts g: opt; do
+	case $opt in
+	g) program=$OPTARG ;;
+	*) usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 3 ] || usage
 out=$1 kernel=$2 init=$3
 shift 3
 PATH=$PATH:/usr/sbin:/sbin
 here=$(dirname "$0")
 drivers='virtio_pci virtio_mmio virtio_blk virtio_net virtio_rng'
+kvm='kvm_intel kvm_amd'
 cylinder=$((16 * 63 * 512)) # Bochs wants whole ones
 read -r release _ < "$kernel/version"
 
@@ -37,20 +49,30 @@ busybox_root()
 	done
 }
 
+# add_modules DIR MODULE...: with what they need, and DIR/list in their order.
+add_modules()
+{
+	dir=$1
+	shift
+	mkdir -p "$dir"
+	for m; do
+		modprobe -d "$kernel" -S "$release" --show-depends "$m" 2>/dev/null || :
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' > "$tmp/modules"
+	while read -r ko; do
+		objcopy --strip-debug "$ko" "$dir/${ko##*/}"
+		echo "${ko##*/}"
+	done < "$tmp/modules" > "$dir/list"
+}
+
 # --- the guest ---------------------------------------------------------------
 
 g=$tmp/guest
 busybox_root "$g"
-mkdir -p "$g/modules"
+[ -z "$program" ] || cp "$program" "$g/bin/"
 cp "$init" "$g/init"
 chmod 755 "$g/init"
-for m in $drivers; do
-	modprobe -d "$kernel" -S "$release" --show-depends "$m" 2>/dev/null || :
-done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' > "$tmp/modules"
-while read -r ko; do
-	objcopy --strip-debug "$ko" "$g/modules/${ko##*/}"
-	echo "${ko##*/}"
-done < "$tmp/modules" > "$g/modules/list"
+# shellcheck disable=SC2086 # words
+add_modules "$g/modules" $drivers
 
 # --- dom0's side -------------------------------------------------------------
 
@@ -60,6 +82,8 @@ mkdir -p "$r/guest" "$r/var" "$r/usr/bin" "$r/usr/share/qemu" "$r/usr/lib/x86_64
 ln -s ../tmp "$r/var/tmp" # QEMU's changes to a disk it opens as a snapshot
 cpio_lz4 "$g" "$r/guest/initrd"
 cp "$kernel/vmlinuz" "$r/guest/vmlinuz"
+# shellcheck disable=SC2086 # words
+add_modules "$r/modules" $kvm
 cp /boot/memtest86+x64.bin "$r/guest/memtest"
 cat > "$tmp/grub.cfg" <<END
 serial --port=0x3f8 --speed=115200

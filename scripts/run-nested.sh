@@ -78,6 +78,7 @@ emulator=${substrate%-*}
 : "${out:=$top/build/nested/$name-$substrate${bare:+-bare}}"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+rm -rf "$out/trace"
 rm -f "$out"/* "$out"/.[a-z]*
 
 # --- the scenario: data, read line by line, never executed -------------------
@@ -85,7 +86,7 @@ rm -f "$out"/* "$out"/.[a-z]*
 title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
 cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
 vmm='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
-domu="" qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
+domu="" trace="" qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
 case $substrate in
 qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
 qemu-kvm) qemu_cpu=host limit=120 ;;
@@ -143,6 +144,7 @@ set_key()
 	bochs-memory) bochs_memory=$2 ;;
 	bochs-ips) bochs_ips=$2 ;;
 	domu) domu=$2 ;;
+	trace) trace=$2 ;;
 	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
 	expect)
 		case $2 in
@@ -207,7 +209,7 @@ cleanup()
 	[ -z "$emu" ] || stop "$emu"
 	[ -z "$tail_pid" ] || stop "$tail_pid"
 	[ -z "$tty" ] || stty "$tty" 2>/dev/null || :
-	[ -n "${LUV_KEEP:-}" ] || rm -f "$out"/*.img "$out"/*.img.lock
+	[ -n "${LUV_KEEP:-}" ] || rm -f "$out"/*.img "$out"/*.img.lock "$out/memory"
 	rm -rf "$out"/.[a-z]* "$out"/*.tmp.*
 	emu='' tail_pid='' tty=''
 }
@@ -357,7 +359,7 @@ make_mbr()
 	truncate -s $((16 * 63 * 512)) "$1"
 }
 
-disk0=$out/disk0.img disk1=''
+disk0=$out/disk0.img disk1='' disk2=''
 [ -z "$domu" ] || [ -r "$top/build/dom0/domu.img" ] || die "no build/dom0/domu.img: run 'make dom0' first"
 if [ -n "$domu" ]; then
 	disk1=$top/build/dom0/domu.img
@@ -366,6 +368,14 @@ if [ -n "$domu" ]; then
 		cp --sparse=always "$disk1" "$out/disk1.img"
 		disk1=$out/disk1.img
 	fi
+fi
+# The last disk is one that dom0 writes a tar archive to.
+memory=''
+if [ "$trace" = memory ]; then
+	memory=$out/memory
+elif [ -n "$trace" ]; then
+	disk2=$out/trace.img
+	truncate -s $((trace * 2 * 16 * 63 * 512)) "$disk2"
 fi
 case $boot-$bare in
 second-disk-1) make_disk "$disk0" os os ;;
@@ -400,6 +410,10 @@ start_qemu()
 		-drive "file=$disk0,format=raw,if=ide,index=0,snapshot=on"
 	[ -z "$disk1" ] || set -- "$@" \
 		-drive "file=$disk1,format=raw,if=ide,index=1,snapshot=on"
+	[ -z "$disk2" ] || set -- "$@" \
+		-drive "file=$disk2,format=raw,if=ide,index=2"
+	[ -z "$memory" ] || set -- "$@" -machine memory-backend=ram -object \
+		"memory-backend-file,id=ram,size=${mem}M,share=on,mem-path=$memory"
 	if [ "$icount" = 1 ]; then
 		set -- "$@" -icount shift=0,sleep=off -seed 1 \
 			-rtc base=2024-01-01,clock=vm
@@ -442,6 +456,11 @@ port_e9_hack: enabled=1
 END
 	if [ -n "$disk1" ]; then
 		echo "ata0-slave: type=disk, mode=flat, path=\"$disk1\"" >> "$out/bochsrc"
+	fi
+	if [ -n "$disk2" ]; then
+		sed -i '/^ata1/d' "$out/bochsrc"
+		echo 'ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15' >> "$out/bochsrc"
+		echo "ata1-master: type=disk, mode=flat, path=\"$disk2\"" >> "$out/bochsrc"
 	fi
 	cat "$out/bochs-extra" >> "$out/bochsrc"
 	# The debugger stops at each reset: go on, every time.
@@ -522,6 +541,26 @@ watch()
 	done
 }
 
+# What dom0 left on the last disk, or the VMM in memory, becomes DIR/trace, and has to be a whole trace.
+check_trace()
+{
+	rm -rf "$out/trace"
+	if [ -n "$memory" ]; then
+		"$top/build/trace/luvtrace" extract -o "$out/trace" "$memory" ||
+			verdict FAIL "no trace in the machine's memory"
+	else
+		tar xf "$disk2" -C "$out" trace || verdict FAIL "dom0 left no trace"
+	fi
+	babeltrace2 "$out/trace" > "$out/trace.txt" 2> "$out/trace.log" ||
+		verdict FAIL "babeltrace2 cannot read the trace: $(tail -n 1 "$out/trace.log")"
+	[ ! -s "$out/trace.log" ] ||
+		verdict FAIL "babeltrace2 says: $(head -n 1 "$out/trace.log")"
+	"$top/build/trace/luvtrace" stat "$out/trace" > "$out/trace.stat" ||
+		verdict FAIL "luvtrace cannot read the trace"
+	grep -q 'kvm_exit' "$out/trace.txt" || verdict FAIL "the trace has no exit"
+	rm "$out/trace.txt"
+}
+
 exec 3<&0
 [ -n "$inter" ] || exec 3</dev/null
 : > "$out/serial.log"
@@ -540,6 +579,7 @@ watch
 wall=$(tenths)
 open=$(open_expectation)
 [ -z "$open" ] || verdict FAIL "the machine ended after $((wall / 10)).$((wall % 10)) s without: $open"
+[ -z "$trace" ] || check_trace
 [ "$boot" = mbr ] || [ "$passes" = $((resets + 1)) ] ||
 	verdict FAIL "the machine was reset $((passes - 1)) times, expected $resets"
 verdict PASS "powered off after $((wall / 10)).$((wall % 10)) s"

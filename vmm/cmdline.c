@@ -17,6 +17,7 @@ static const char *const off_only[] = { "off", NULL };
 static const char *const crashes[] = {
 	[CRASH_NONE] = "none", [CRASH_UD] = "ud", [CRASH_PF] = "pf",
 	[CRASH_EXIT] = "exit", NULL };
+static const char *const traces[] = { "off", "stop", "flight", NULL };
 _Static_assert(ARRAY_SIZE(apic_traps) == APIC_TRAP_ALWAYS + 2, "a word each");
 _Static_assert(ARRAY_SIZE(crashes) == CRASH_EXIT + 2, "a word each");
 
@@ -35,6 +36,9 @@ static const struct option {
 	{ "apic_trap", "auto or always", MEMBER(apic_trap), apic_traps, 0, 0 },
 	{ "serial", "an I/O port such as 0x3f8, or off", MEMBER(serial),
 	  off_only, 1, 0xfff8 },
+	{ "trace", "off, stop or flight", MEMBER(trace), traces, 0, 0 },
+	{ "trace_kib", "KiB, 0 to 1048576", MEMBER(trace_kib), NULL, 0,
+	  1048576 },
 	{ "crash", "none, ud, pf or exit", MEMBER(crash), crashes, 0, 0 },
 };
 
@@ -42,6 +46,7 @@ static const struct options defaults = {
 	.boot_drive = 0x80,
 	.cpus = ~0u,
 	.serial = 0x3f8,
+	.trace_kib = 512,
 };
 
 struct word {

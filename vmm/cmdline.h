@@ -27,6 +27,10 @@ struct options {
 	enum apic_trap apic_trap; /* apic_trap=auto|always; default auto */
 	uint16_t serial;	  /* serial=0x3f8|0x2f8|..|off (0); default 0x3f8 */
 	enum crash crash;	  /* crash=none|ud|pf|exit */
+	uint8_t trace;		  /* trace=off|stop|flight, enum luv_trace_mode;
+				     default off */
+	unsigned trace_kib;	  /* trace_kib=0.., the rings of all CPUs together;
+				     default 512 */
 };
 
 /*

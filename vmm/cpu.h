@@ -54,7 +54,7 @@ struct vcpu {
 	uint64_t gpr[GPRS]; /* [p] RSP: only after hv->snapshot() */
 	hpa_t hw_pa;	    /* [I] VMCS or VMCB */
 	uint32_t launched;  /* [p] VMX: VMRESUME, not VMLAUNCH */
-	uint32_t reserved;
+	uint32_t trace_id;  /* [I] vCPU, domain << 16: 0 dom0, a VM's index + 1 */
 	void *hw;	    /* [I] the same, mapped */
 	struct cpu *cpu;    /* [p] where it runs; dom0: [I] */
 	struct vmexit *exit; /* [p] the newest of cpu->records */
@@ -101,6 +101,7 @@ struct cpu {
 	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
 	struct gpaging paging;	  /* [p] dom0's, while a domU runs */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
+	struct trace *trace;	  /* [I] once set; NULL: no rings */
 	struct vcpu *last_domu;	  /* [p] whose translations may be cached */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */

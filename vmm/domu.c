@@ -8,6 +8,7 @@
 #include "dom0.h"
 #include "mem.h"
 #include "string.h"
+#include "trace.h"
 
 #define DYING	   BIT(31) /* in vm->users: free, or about to be */
 #define HANDLE_INDEX(h) ((h) & 0xff)
@@ -24,7 +25,7 @@ static struct {
 	uint32_t token[4];
 } all;
 
-static uint32_t random_word(void)
+uint32_t domu_random(void)
 {
 	uint64_t v = rdtsc();
 	bool ok = false;
@@ -40,7 +41,7 @@ static uint32_t random_word(void)
 void domu_init(void)
 {
 	for (unsigned i = 0; i < 4; i++)
-		all.token[i] = random_word();
+		all.token[i] = domu_random();
 	domu_run_init();
 }
 
@@ -49,7 +50,7 @@ uint32_t domu_token(unsigned i)
 	return all.token[i & 3];
 }
 
-static bool token_ok(uint64_t lo, uint64_t hi)
+bool domu_token_ok(uint64_t lo, uint64_t hi)
 {
 	return lo == (all.token[0] | (uint64_t)all.token[1] << 32) &&
 	       hi == (all.token[2] | (uint64_t)all.token[3] << 32);
@@ -108,7 +109,7 @@ static void *table_ptr(uint64_t pa)
 
 static struct vm *vm_new(void)
 {
-	uint64_t bits = random_word() | (uint64_t)random_word() << 32;
+	uint64_t bits = domu_random() | (uint64_t)domu_random() << 32;
 	struct vm *vm = NULL;
 
 	lock(&all.lock);
@@ -137,7 +138,7 @@ int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	struct vm *vm;
 	void *root;
 
-	if (!token_ok(lo, hi))
+	if (!domu_token_ok(lo, hi))
 		return -LUV_EPERM;
 	root = mem_page();
 	vm = root ? vm_new() : NULL;
@@ -151,11 +152,27 @@ int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	memset(vm->slot, 0, sizeof(vm->slot));
 	memset(vm->granted, 0, sizeof(vm->granted));
 	memset(vm->vcpu, 0, sizeof(vm->vcpu));
+	vm->slots = 0;
+	vm->vcpus = 0;
 	vm->s2 = (struct stage2){ .root = root, .format = dom0.s2.format,
 				  .alloc = mem_page, .to_pa = table_pa,
 				  .to_ptr = table_ptr };
 	atomic_fetch_and(&vm->users, (uint32_t)~DYING);
+	trace_vm_created(vm);
 	return (int64_t)vm->handle;
+}
+
+void domu_set_handlers(const exit_handler *handlers)
+{
+	for (unsigned i = 0; i < LUV_VMS; i++) {
+		struct vm *vm = hold(i);
+
+		for (unsigned k = 0; vm && k < LUV_VCPUS; k++)
+			if (vm->vcpu[k])
+				vm->vcpu[k]->handlers = handlers;
+		if (vm)
+			domu_put(vm);
+	}
 }
 
 static void vcpu_free(struct vcpu *v)
@@ -178,8 +195,11 @@ static int64_t vm_free(struct vm *vm)
 		domu_put(vm);
 		return -LUV_EBUSY;
 	}
-	for (unsigned i = 0; i < LUV_VCPUS; i++)
+	trace_vm_destroyed(vm);
+	for (unsigned i = 0; i < LUV_VCPUS; i++) {
 		vcpu_free(vm->vcpu[i]);
+		vm->vcpu[i] = NULL;
+	}
 	for (unsigned i = 0; i < LUV_SLOTS; i++)
 		mem_page_free(vm->granted[i]);
 	stage2_free(&vm->s2, mem_page_free);
@@ -200,7 +220,7 @@ int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag)
 {
 	struct vm *vm;
 
-	if (!token_ok(lo, hi))
+	if (!domu_token_ok(lo, hi))
 		return -LUV_EPERM;
 	vm = hold(index);
 	if (!vm)
@@ -290,11 +310,15 @@ static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
 		if (!granted)
 			return -LUV_ENOMEM;
 	}
-	if (old->len)
+	if (old->len) {
 		stage2_unmap(&vm->s2, GPA(old->gpa), old->len);
+		trace_unmapped(vm, old->gpa, old->len);
+	}
 	mem_page_free(vm->granted[s->slot]);
 	vm->granted[s->slot] = granted;
 	*old = *s;
+	if (s->len && vm->slots <= s->slot)
+		vm->slots = s->slot + 1;
 	vm->s2_changed++;
 	return 0;
 }
@@ -365,8 +389,9 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	u->v.hw_pa = ptr_hpa(u->v.hw);
 	u->v.domu = u;
 	u->v.vm = vm;
+	u->v.trace_id = id | (uint32_t)((vm->handle & 0xff) + 1) << 16;
 	u->v.stats = u->stats;
-	u->v.handlers = domu_handlers;
+	u->v.handlers = trace_handlers(domu_handlers);
 	u->last_cpu = ~0u;
 	u->xcr0 = 1;
 	u->has_apic = flags & LUV_VCPU_APIC;
@@ -403,9 +428,14 @@ int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
 	lock(&vm->lock);
 	if (u && vm->vcpu[id])
 		why = -LUV_EEXIST;
-	else if (u)
+	else if (u) {
 		vm->vcpu[id] = &u->v;
+		if (vm->vcpus <= id)
+			atomic_store(&vm->vcpus, (uint32_t)id + 1);
+	}
 	unlock(&vm->lock);
+	if (!why)
+		trace_vcpu_created(&u->v);
 	if (u && why)
 		vcpu_free(&u->v);
 	domu_put(vm);

@@ -23,6 +23,8 @@ struct vm {
 	uint64_t tag;	      /* [I] */
 	struct lock lock;
 	struct stage2 s2;     /* [L] lock */
+	uint32_t slots;	      /* [L] those in use are below it */
+	_Atomic uint32_t vcpus; /* [a] those there are are below it */
 	uint64_t told_eoi[4]; /* [a] vectors whose EOI ring 3 wants to hear */
 	struct luv_slot slot[LUV_SLOTS]; /* [L] lock; len 0: free */
 	uint8_t *granted[LUV_SLOTS];	 /* [L] a bit for each piece, or NULL */
@@ -85,6 +87,12 @@ _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
 void domu_run_init(void);
+/* A number that nobody guesses. */
+uint32_t domu_random(void);
+/* Are these the token's halves? */
+bool domu_token_ok(uint64_t lo, uint64_t hi);
+/* The table of handlers of every vCPU there is. */
+void domu_set_handlers(const exit_handler *handlers);
 /* The token's word `i` (0-3), for the trapped port. */
 uint32_t domu_token(unsigned i);
 
@@ -140,6 +148,7 @@ void domu_put(struct vm *vm);
 
 /* Extended state that the VMM switches: its XCR0, and bytes of FPU_AREA. */
 uint64_t domu_xcr0_mask(void);
+extern uint64_t domu_fpu_mask; /* [I] the same; 0: no XSAVE */
 uint32_t domu_fpu_size(void);
 
 /* domu_cpuid.c: the guest's CPUID. */
@@ -156,9 +165,11 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 void domu_notify(struct domu *u, uint64_t *wake);
 /*
  * EOI without an exit: before anyone looks at the APIC of the vCPU that this
- * CPU has; when it takes a vector; its MSR, to be checked before.
+ * CPU has (look: at what it could take now); when it takes a vector; its MSR,
+ * to be checked before.
  */
 void domu_eoi_sync(struct vcpu *v);
+void domu_eoi_look(struct vcpu *v);
 void domu_eoi_offer(struct vcpu *v, unsigned vector);
 bool domu_pv_eoi_ok(uint64_t value);
 void domu_pv_eoi_set(struct vcpu *v, uint64_t value);

@@ -12,6 +12,7 @@
 #include "dom0.h"
 #include "mem.h"
 #include "smp.h"
+#include "trace.h"
 
 #define ICR_VECTOR(i)	 ((i) & 0xff)
 #define ICR_MODE(i)	 ((i) >> 8 & 7)
@@ -90,8 +91,6 @@ static bool addressed(const struct domu *u, const struct domu *from,
 		      uint64_t icr)
 {
 	switch (ICR_SHORTHAND(icr)) {
-	case TO_SELF:
-		return u == from;
 	case TO_OTHERS:
 		return u != from;
 	case 0:
@@ -107,7 +106,10 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 {
 	int taken = -1;
 
-	for (unsigned i = 0; i < LUV_VCPUS; i++) {
+	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
+	if (from && ICR_SHORTHAND(icr) == TO_SELF)
+		return deliver(vm->vcpu[from->id]->domu, icr, wake);
+	for (unsigned i = 0; i < vm->vcpus; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
 
@@ -193,21 +195,41 @@ static _Atomic uint32_t *pv_eoi_word(const struct vcpu *v)
 	return hpa_ptr(HPA(pa));
 }
 
-void domu_eoi_sync(struct vcpu *v)
+/* Has the guest taken the offer? If not: take it back, or leave it. */
+static bool eoi_done(struct vcpu *v, bool leave)
+{
+	_Atomic uint32_t *word;
+	uint32_t was = 1;
+
+	lock(&v->vm->lock);
+	word = pv_eoi_word(v);
+	if (word)
+		was = leave ? atomic_load(word) : atomic_fetch_and(word, ~1u);
+	unlock(&v->vm->lock);
+	return !(was & 1);
+}
+
+static void eoi_sync(struct vcpu *v, bool leave)
 {
 	struct domu *u = v->domu;
-	_Atomic uint32_t *word;
 	bool done;
 
 	if (!u->eoi_offered)
 		return;
-	u->eoi_offered = false;
-	lock(&v->vm->lock);
-	word = pv_eoi_word(v);
-	done = word && !(atomic_fetch_and(word, ~1u) & 1);
-	unlock(&v->vm->lock);
+	done = eoi_done(v, leave);
+	u->eoi_offered = leave && !done;
 	if (done)
 		domu_apic_write(v, VLAPIC_EOI, 0);
+}
+
+void domu_eoi_sync(struct vcpu *v)
+{
+	eoi_sync(v, false);
+}
+
+void domu_eoi_look(struct vcpu *v)
+{
+	eoi_sync(v, !vlapic_waits(&v->domu->apic));
 }
 
 void domu_eoi_offer(struct vcpu *v, unsigned vector)

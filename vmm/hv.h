@@ -74,6 +74,13 @@ struct hv_ops {
 	unsigned (*paging)(struct vcpu *v, struct gpaging *p);
 	/* Copy out what dumps want, too; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
+	/*
+	 * For a trace: returns CR3; *intr_info and *error as KVM's kvm_exit
+	 * has them for this vendor. While v's state is in the CPU.
+	 */
+	uint64_t (*trace_context)(struct vcpu *v, uint32_t *intr_info,
+				  uint32_t *error);
+	uint64_t (*rip)(struct vcpu *v);
 	/* Let NMIs reach this CPU's IDT while it does not run a guest. */
 	void (*listen)(void);
 	/* Print the VMCS or VMCB. */

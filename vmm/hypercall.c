@@ -12,6 +12,7 @@
 #include "hv.h"
 #include "mem.h"
 #include "string.h"
+#include "trace.h"
 
 #define HEADER_MIN 16  /* identify, cpu_stat: shortest useful buffer */
 #define CHUNK	   256 /* log bytes moved at a time */
@@ -168,6 +169,23 @@ static int64_t call_vm_msi(struct vcpu *v, const struct gpaging *g)
 	if (result >= 0)
 		R(RDX) = wake;
 	return result;
+}
+
+static int64_t call_trace_info(struct vcpu *v, const struct gpaging *g)
+{
+	return trace_info(g, R(RDI), R(RSI));
+}
+
+static int64_t call_trace_control(struct vcpu *v, const struct gpaging *g)
+{
+	return domu_token_ok(R(RDI), R(RSI)) ? trace_control(g, R(RDX)) :
+					       -LUV_EPERM;
+}
+
+static int64_t call_trace_read(struct vcpu *v, const struct gpaging *g)
+{
+	return domu_token_ok(R(RDI), R(RSI)) ? trace_read(g, R(RDX)) :
+					       -LUV_EPERM;
 }
 #undef R
 

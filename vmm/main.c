@@ -15,6 +15,7 @@
 #include "mem.h"
 #include "multiboot.h"
 #include "smp.h"
+#include "trace.h"
 #include "trap.h"
 
 #define MAP_ROWS 256
@@ -122,6 +123,7 @@ static void start(void)
 	hv->init();
 	cpu_ready(cpu);
 	smp_start(rsdp, dom0.opt.cpus, cpu_ready, cpu_main);
+	trace_init(dom0.opt.trace_kib, dom0.opt.trace);
 	mem_seal();
 	log_printf("luvalley: %u CPU(s), %s; %lu of %lu KiB at %lx used; RAM "
 		   "%lu MiB\n", machine.cpus, hv->name, mem.used / KIB,
@@ -156,6 +158,6 @@ void boot_main(uint32_t magic, uint32_t info_pa)
 	banner();
 	if (e820_normalize(&boot.map) != OK)
 		die("the memory map has more than %u rows", MAP_ROWS);
-	mem_init(&boot.map);
+	mem_init(&boot.map, trace_memory(dom0.opt.trace_kib));
 	stack_switch((char *)smp_boot_cpu() + CPU_SIZE, start);
 }

@@ -90,13 +90,14 @@ void mem_page_free(void *page)
 	unlock(&alloc_lock);
 }
 
-static void region_choose(struct e820 *map)
+static void region_choose(struct e820 *map, uint64_t extra)
 {
 	uint64_t ram = e820_ram_bytes(map);
 	uint64_t len = ALIGN_UP(FIXED_NEED + ram / PER_RAM, 2 * MIB);
 
 	if (len > FIXED_NEED + ram / PER_RAM)
 		len -= 2 * MIB;
+	len += ALIGN_UP(extra, 2 * MIB);
 	mem.base = e820_find_top(map, 4 * GIB, len, 2 * MIB);
 	mem.len = len;
 	/* Below this the region would land on what the loader put low. */
@@ -153,14 +154,14 @@ static void map_image(hpa_t to, uint64_t nx)
 	}
 }
 
-void mem_init(struct e820 *map)
+void mem_init(struct e820 *map, uint64_t extra)
 {
 	uint64_t len = (uint64_t)(vmm_end - vmm_image);
 	uint64_t nx = nx_bit();
 	uint64_t end = e820_ram_end(map);
 	hpa_t from = HPA((uint64_t)vmm_image - IMAGE_BASE);
 
-	region_choose(map);
+	region_choose(map, extra);
 	mem.top = end > 4 * GIB ? ALIGN_UP(end, BIT(SHIFT_2M)) : 4 * GIB;
 	mem.image_len = mem.used = len;
 	pml4 = mem_need(PAGE_SIZE, PAGE_SIZE, "page tables");

@@ -28,9 +28,9 @@ hpa_t image_hpa(const void *p);
 /*
  * mem_init - choose the VMM's region at the top of RAM below 4 GiB, mark it
  * in *map, move the image there and map all RAM. Dies with a sentence if
- * there is too little. Returns on the moved image.
+ * there is too little. `extra`: bytes beyond what every machine needs. Returns on the moved image.
  */
-void mem_init(struct e820 *map);
+void mem_init(struct e820 *map, uint64_t extra);
 
 /* Drop the one-to-one mapping of low memory that starting CPUs needs. */
 void mem_seal(void);

@@ -270,6 +270,11 @@ static long fault_locked(struct memory *m, unsigned id, uint64_t hva)
 	return grant(m, id, i);
 }
 
+/*
+ * Pinning comes first: it populates the piece by writes, in a huge page where
+ * there can be one. A touch that reads first, as a locked instruction does on
+ * QEMU's emulated CPU, gets the huge zero page, which the write then splits.
+ */
 long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write)
 {
 	const struct slot *s = &m->slot[slot % LUV_SLOTS];
@@ -278,8 +283,8 @@ long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write)
 	pthread_rwlock_wrlock(&m->lock);
 	/* Deleted meanwhile: the guest's access will exit again. */
 	if (slot < LUV_SLOTS && hva - s->hva < s->len) {
-		touch(hva, write);
 		e = fault_locked(m, slot, hva);
+		touch(hva, write);
 	}
 	pthread_rwlock_unlock(&m->lock);
 	return e;

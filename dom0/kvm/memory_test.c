@@ -22,7 +22,7 @@ static uint8_t memory16[24 << 20];
 
 int say_level;
 static struct luv_slot told;
-static unsigned told_count, grants, pins;
+static unsigned told_count, grants, pins, touched_unpinned;
 static long answer;
 
 void say(const char *format, ...)
@@ -34,6 +34,7 @@ void luv_touch(void *buf, size_t len)
 {
 	(void)buf;
 	(void)len;
+	touched_unpinned += !pins;
 }
 
 long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
@@ -90,7 +91,7 @@ static int setup(void **state)
 
 	memory_init(&m, 7);
 	*state = &m;
-	told_count = grants = pins = 0;
+	told_count = grants = pins = touched_unpinned = 0;
 	answer = 0;
 	return 0;
 }
@@ -184,7 +185,8 @@ static void each_piece_is_pinned_once(void **state)
 
 	assert_int_equal(set(m, 0, 0, 0, 8 * MIB, (RAM + MIB)), 0);
 	assert_int_equal(pins, 0);
-	assert_int_equal(memory_fault(m, 0, (RAM + MIB), false), 0);
+	assert_int_equal(memory_fault(m, 0, (RAM + MIB), true), 0);
+	assert_int_equal(touched_unpinned, 0);
 	assert_int_equal(memory_fault(m, 0, (RAM + MIB + 4096), false), 0);
 	assert_int_equal(pins, 1);
 	assert_int_equal(memory_fault(m, 0, (RAM + 2 * MIB), false), 0);

@@ -64,7 +64,10 @@
 	X(33, vcpu_apic_get)                                                   \
 	X(34, vcpu_apic_set)                                                   \
 	X(35, vcpu_apic_read)                                                  \
-	X(36, vcpu_apic_write)
+	X(36, vcpu_apic_write)                                                 \
+	X(37, trace_control)                                                   \
+	X(38, trace_info)                                                      \
+	X(39, trace_read)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -373,3 +376,59 @@ enum luv_run {
 #define LUV_RUN_WINDOW	 1u
 #define LUV_RUN_GP	 2u
 #define LUV_RUN_NO_ENTRY 4u
+
+/* --- trace: a record of every exit ----------------------------------------- */
+
+/*
+ * Each CPU writes packets of records, trace/ctf.h, into a ring in the VMM's
+ * memory, trace/ring.h; what the boot option trace= began is there to be read.
+ *
+ * trace_control(RDI token low, RSI token high, RDX buf): buf is a struct
+ * luv_trace_control. It holds from the next exit of each CPU on.
+ * LUV_EPERM: wrong token; LUV_EINVAL: a mode, or flags, that are not there;
+ * LUV_ENOMEM: the VMM was started without rings.
+ */
+enum luv_trace_mode {
+	LUV_TRACE_OFF,
+	LUV_TRACE_STOP,	  /* a full ring: new events are lost, and counted */
+	LUV_TRACE_FLIGHT, /* a full ring: the oldest packet goes */
+};
+
+struct luv_trace_control {
+	uint32_t mode;	/* enum luv_trace_mode */
+	uint32_t flags; /* LUV_TRACE_* */
+	uint64_t doms;	/* recorded: bit 0 dom0, bit n + 1 the VM of index n;
+			   bit 63 all others */
+	uint64_t kinds; /* bit n: exits of enum luv_exit_kind n */
+	uint64_t cpus;	/* bit n: CPU n; bit 63 all others */
+};
+#define LUV_TRACE_ENTRIES 1u /* kvm_entry records, too */
+
+/*
+ * trace_info(RDI buf, RSI len): len >= 16 bytes. Returns sizeof(struct
+ * luv_trace_info).
+ */
+struct luv_trace_info {
+	struct luv_trace_control now;
+	uint8_t uuid[16];     /* of the packets */
+	uint32_t cpus;	      /* rings */
+	uint32_t packets;     /* in each; 0: there are no rings */
+	uint32_t packet_size; /* bytes */
+	uint32_t isa;	      /* enum luv_isa */
+};
+
+/*
+ * trace_read(RDI token low, RSI token high, RDX buf): copy a packet; buf is a
+ * struct luv_trace_read, in and out. Packets before `packet` are the writer's
+ * again. Returns bytes copied: a whole packet, or of the one that is still
+ * written what it has, its header complete; 0: there is none yet.
+ * LUV_ENOENT: no such CPU; LUV_E2BIG: `len` is less than packet_size.
+ */
+struct luv_trace_read {
+	uint32_t cpu;
+	uint32_t open;	 /* out: 1 if it is still written */
+	uint64_t packet; /* in: wanted; out: got, a later one if it is gone */
+	uint64_t buf;	 /* linear address */
+	uint64_t len;	 /* bytes there */
+	uint64_t lost;	 /* out: events this CPU has not recorded so far */
+};

@@ -429,6 +429,21 @@ static void svm_snapshot(struct vcpu *v, struct guest_state *g)
 	g->bits = svm_paging(v, &g->paging);
 }
 
+static uint64_t svm_trace_context(struct vcpu *v, uint32_t *intr_info,
+				  uint32_t *error)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	*intr_info = (uint32_t)b->exitintinfo;
+	*error = (uint32_t)(b->exitintinfo >> 32);
+	return b->cr3;
+}
+
+static uint64_t svm_rip(struct vcpu *v)
+{
+	return vmcb_of(v)->rip;
+}
+
 static void svm_dump(struct vcpu *v)
 {
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs",
@@ -475,6 +490,8 @@ const struct hv_ops svm_ops = {
 	.flush = svm_flush,
 	.efer = svm_efer,
 	.cr4 = svm_cr4,
+	.trace_context = svm_trace_context,
+	.rip = svm_rip,
 	.paging = svm_paging,
 	.snapshot = svm_snapshot,
 	.listen = svm_listen,

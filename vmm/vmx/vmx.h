@@ -22,6 +22,9 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error);
 bool vmx_own(struct vcpu *v);
 void vmx_flush(struct vcpu *v);
 uint64_t vmx_cr4(struct vcpu *v);
+uint64_t vmx_trace_context(struct vcpu *v, uint32_t *intr_info,
+			   uint32_t *error);
+uint64_t vmx_rip(struct vcpu *v);
 unsigned vmx_paging(struct vcpu *v, struct gpaging *p);
 void vmx_snapshot(struct vcpu *v, struct guest_state *g);
 void vmx_dump(struct vcpu *v);
