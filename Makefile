@@ -28,11 +28,19 @@ VMM_OBJ	:= $(VMM_C:%.c=$(B)/%.o) $(VMM_S:%.S=$(B)/%.o)
 VMM_LD	:= $(CC) -nostdlib -static -Wl,-T,vmm/luvalley.lds -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	-Wl,--no-warn-rwx-segments
+
+# What it says it is: the file changes when that does, and these objects with it.
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+SAYS_VERSION := $(addprefix $(B)/vmm/,hypercall.o main.o trace.o)
+$(SAYS_VERSION): VMM_CFLAGS += -DLUV_BUILD='"$(VERSION)"'
+$(SAYS_VERSION): $(B)/version
+$(B)/version: always
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
 $(B)/vmm/%.o: vmm/%.c
 	@mkdir -p $(@D)
-	$(CC) $(VMM_CFLAGS) -DLUV_BUILD='"$(VERSION)"' -c $< -o $@
+	$(CC) $(VMM_CFLAGS) -c $< -o $@
 
 $(B)/vmm/%.o: vmm/%.S
 	@mkdir -p $(@D)
@@ -311,7 +319,7 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
+.PHONY: all always clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
 .DELETE_ON_ERROR:
 -include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d) \
 	$(B)/dom0/obj/micro/client.d $(B)/dom0/obj/micro/guest.d
