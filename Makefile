@@ -191,7 +191,13 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka $(UNIT_LIBS)
 
-UNIT	+= $(UNIT_KVM)
+# dom0/X_test.c is dom0-X_test.
+UNIT_DOM0 := $(patsubst dom0/%.c,$(B)/unit/dom0-%,$(wildcard dom0/*_test.c))
+$(UNIT_DOM0): $(B)/unit/dom0-%_test: dom0/%_test.c dom0/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka
+
+UNIT	+= $(UNIT_KVM) $(UNIT_DOM0)
 
 # --- trace/: tools for captures, and sanitized copies of them for the tests ------
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
