@@ -28,11 +28,19 @@ VMM_OBJ	:= $(VMM_C:%.c=$(B)/%.o) $(VMM_S:%.S=$(B)/%.o)
 VMM_LD	:= $(CC) -nostdlib -static -Wl,-T,vmm/luvalley.lds -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	-Wl,--no-warn-rwx-segments
+
+# What it says it is: the file changes when that does, and these objects with it.
 VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+SAYS_VERSION := $(addprefix $(B)/vmm/,hypercall.o main.o trace.o)
+$(SAYS_VERSION): VMM_CFLAGS += -DLUV_BUILD='"$(VERSION)"'
+$(SAYS_VERSION): $(B)/version
+$(B)/version: always
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
 $(B)/vmm/%.o: vmm/%.c
 	@mkdir -p $(@D)
-	$(CC) $(VMM_CFLAGS) -DLUV_BUILD='"$(VERSION)"' -c $< -o $@
+	$(CC) $(VMM_CFLAGS) -c $< -o $@
 
 $(B)/vmm/%.o: vmm/%.S
 	@mkdir -p $(@D)
@@ -55,7 +63,7 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-CLIENTS	:= apic kvm signals
+CLIENTS	:= apic errors kvm signals
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,dom0/luvctl.c) $(B)/dom0/luvtrace
 DOM0_LIB := $(B)/dom0/obj/libluv.o
@@ -183,7 +191,13 @@ $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka $(UNIT_LIBS)
 
-UNIT	+= $(UNIT_KVM)
+# dom0/X_test.c is dom0-X_test.
+UNIT_DOM0 := $(patsubst dom0/%.c,$(B)/unit/dom0-%,$(wildcard dom0/*_test.c))
+$(UNIT_DOM0): $(B)/unit/dom0-%_test: dom0/%_test.c dom0/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Idom0 -MF $@.d $^ -o $@ -lcmocka
+
+UNIT	+= $(UNIT_KVM) $(UNIT_DOM0)
 
 # --- trace/: tools for captures, and sanitized copies of them for the tests ------
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
@@ -311,7 +325,7 @@ lint:
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
+.PHONY: all always clean deps docs dom0 dom0-bin guests kvm lint nested-test run test trace unit
 .DELETE_ON_ERROR:
 -include $(CLIENTS:%=$(B)/dom0/obj/%.d) $(VMM_OBJ:.o=.d) $(DOM0_BIN:$(B)/dom0/%=$(B)/dom0/obj/%.d) $(DOM0_LIB:.o=.d) $(KVM_OBJ:.o=.d) \
 	$(B)/dom0/obj/micro/client.d $(B)/dom0/obj/micro/guest.d

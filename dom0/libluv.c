@@ -77,7 +77,7 @@ long luv_call(unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 
 /* --- is there a VMM ------------------------------------------------------- */
 
-static char open_reason[160] = "luv_open was not called";
+static char open_reason[200] = "luv_open was not called";
 static sigjmp_buf probe_env;
 
 static const int probe_signals[] = { SIGILL, SIGSEGV, SIGBUS };
@@ -112,35 +112,45 @@ static int open_failed(int error, const char *reason)
 	return error;
 }
 
-int luv_open(void)
+int luv_check(const struct luv_info *info, long size)
 {
-	static struct luv_info info;
 	char reason[sizeof(open_reason)];
-	long size = 0;
 
-	if (probe_call(&info, &size) != 0)
-		return open_failed(LUV_ABSENT,
-				   "not running under Luvalley: this CPU "
-				   "refuses the hypercall instruction");
 	/* Other hypervisors answer with numbers of their own: KVM with -1. */
-	if (memcmp(info.signature, LUV_SIGNATURE, sizeof(info.signature))) {
+	if (memcmp(info->signature, LUV_SIGNATURE, sizeof(info->signature))) {
 		snprintf(reason, sizeof(reason),
-			 "not running under Luvalley: another hypervisor "
-			 "answered the hypercall with %ld", size);
+			 "not running under Luvalley, another hypervisor "
+			 "answered the hypercall with %ld: boot this machine "
+			 "with Luvalley", size);
 		return open_failed(LUV_ABSENT, reason);
 	}
-	if (info.abi_version != LUV_ABI_VERSION) {
+	if (info->abi_version != LUV_ABI_VERSION) {
 		snprintf(reason, sizeof(reason),
 			 "the VMM speaks ABI version %u, this program "
-			 "version %u", info.abi_version, LUV_ABI_VERSION);
+			 "version %u: use the one built together with that "
+			 "VMM", info->abi_version, LUV_ABI_VERSION);
 		return open_failed(LUV_OTHER_ABI, reason);
 	}
 	if (size < 16) {
 		snprintf(reason, sizeof(reason),
-			 "the VMM answers identify with %ld", size);
-		return open_failed(LUV_ABSENT, reason);
+			 "the VMM answers identify with %ld: use the program "
+			 "built together with it", size);
+		return open_failed(LUV_OTHER_ABI, reason);
 	}
 	return 0;
+}
+
+int luv_open(void)
+{
+	static struct luv_info info;
+	long size = 0;
+
+	if (probe_call(&info, &size) != 0)
+		return open_failed(LUV_ABSENT,
+				   "not running under Luvalley, this CPU "
+				   "refuses the hypercall instruction: boot "
+				   "this machine with Luvalley");
+	return luv_check(&info, size);
 }
 
 /* --- the calls ------------------------------------------------------------ */

@@ -23,6 +23,9 @@
  */
 int luv_open(void);
 
+/* What luv_open() makes of identify's answer: for tests. */
+int luv_check(const struct luv_info *info, long size);
+
 /*
  * luv_strerror - one sentence, without a full stop, for a negative result of
  * any function here. For those of luv_open() it says what was found.

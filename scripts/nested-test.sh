@@ -5,8 +5,9 @@
 #   nested-test.sh LIST [UNIT-TEST ...]
 # A row of LIST is "SCENARIO SUBSTRATE [run-nested.sh options]". Rows start in
 # the order of the list, so the long ones belong first. One line per test; the
-# logs of a row lie in build/nested/SCENARIO-SUBSTRATE. The ends of the logs of
-# what failed come after all rows; the last line is
+# logs of a row lie in build/nested/SCENARIO-SUBSTRATE and its options, as in
+# linux-dom0-qemu-svm-c4. The ends of the logs of what failed come after all
+# rows; the last line is
 # "N passed, N failed, N skipped", the exit status 0 if nothing failed.
 set -u
 
@@ -43,7 +44,7 @@ finish()
 {
 	wait "$1"
 	rc=$?
-	read -r row done_scn done_sub < "$work/row.$1"
+	read -r row done_scn done_sub dir < "$work/row.$1"
 	line=$(tail -n 1 "$work/out.$row")
 	case $line in
 	PASS\ *|FAIL\ *|SKIP\ *) ;;
@@ -53,7 +54,6 @@ finish()
 	echo "$line" >> "$work/results"
 	case $line in
 	FAIL\ *)
-		dir=$top/build/nested/$done_scn-$done_sub
 		{
 			echo "$line"
 			show_tail "$dir/serial.log"
@@ -90,11 +90,11 @@ while read -r scenario substrate options; do
 	esac
 	reap "$jobs"
 	n=$((n + 1))
+	logs=$top/build/nested/$scenario-$substrate$(echo "$options" | tr -d ' ')
 	# shellcheck disable=SC2086 # options are words
-	"$here/run-nested.sh" -s "$substrate" $options \
-		-o "$top/build/nested/$scenario-$substrate" "$scenario" \
+	"$here/run-nested.sh" -s "$substrate" $options -o "$logs" "$scenario" \
 		> "$work/out.$n" 2>&1 < /dev/null &
-	echo "$n $scenario $substrate" > "$work/row.$!"
+	echo "$n $scenario $substrate $logs" > "$work/row.$!"
 	pids="$pids $!"
 done < "$list"
 reap 1

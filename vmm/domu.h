@@ -12,7 +12,7 @@
 #include "stage2.h"
 #include "vlapic.h"
 
-/* Extended state the VMM switches: what fits the area. SDM "XSAVE Area". */
+/* Bytes there are for extended state. SDM "XSAVE Area". */
 #define FPU_AREA PAGE_SIZE
 
 struct vm {
@@ -146,10 +146,9 @@ struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why);
 void domu_put(struct vm *vm);
 
-/* Extended state that the VMM switches: its XCR0, and bytes of FPU_AREA. */
-uint64_t domu_xcr0_mask(void);
-extern uint64_t domu_fpu_mask; /* [I] the same; 0: no XSAVE */
-uint32_t domu_fpu_size(void);
+/* Extended state that the VMM switches, see xstate.h. */
+extern uint64_t domu_fpu_mask; /* [I] */
+extern uint32_t domu_fpu_size; /* [I] */
 
 /* domu_cpuid.c: the guest's CPUID. */
 enum exit_action domu_cpuid_exit(struct vcpu *v);

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "string.h"
 #include "trace.h"
+#include "xstate.h"
 
 static void read_drs(uint64_t *dr)
 {
@@ -24,6 +25,7 @@ static void write_drs(const uint64_t *dr)
 }
 
 uint64_t domu_fpu_mask;
+uint32_t domu_fpu_size;
 
 static void xsetbv(uint64_t v)
 {
@@ -68,7 +70,10 @@ static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 
 void domu_run_init(void)
 {
-	domu_fpu_mask = domu_xcr0_mask();
+	struct xstate x = xstate_of(cpuid, FPU_AREA);
+
+	domu_fpu_mask = x.mask;
+	domu_fpu_size = x.size;
 }
 
 static void enter(struct cpu *cpu, struct vcpu *v)

@@ -18,41 +18,6 @@
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
 #define RFLAGS_RESERVED	   (~0x3f7fd7ull)
 
-/* Extended state whose place is within FPU_AREA. SDM "CPUID leaf 0DH". */
-uint64_t domu_xcr0_mask(void)
-{
-	struct cpuid d = cpuid(0xd, 0), c;
-	uint64_t mask = d.a & 7;
-
-	if (!(cpuid(1, 0).c & BIT(26)))
-		return 0;
-	for (unsigned i = 3; i < 32; i++) {
-		if (!(d.a & BIT(i)))
-			continue;
-		c = cpuid(0xd, i);
-		if (c.a + c.b <= FPU_AREA)
-			mask |= BIT(i);
-	}
-	return mask;
-}
-
-uint32_t domu_fpu_size(void)
-{
-	uint64_t mask = domu_xcr0_mask();
-	uint32_t size = mask ? XSAVE_LEGACY : FXSAVE_SIZE;
-
-	for (unsigned i = 2; i < 32; i++) {
-		struct cpuid c;
-
-		if (!(mask & BIT(i)))
-			continue;
-		c = cpuid(0xd, i);
-		if (c.a + c.b > size)
-			size = c.a + c.b;
-	}
-	return size;
-}
-
 static void common_get(const struct domu *u, struct luv_vcpu *s)
 {
 	s->mp_state = u->mp_state;
@@ -232,7 +197,7 @@ int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
-	uint32_t size = domu_fpu_size();
+	uint32_t size = domu_fpu_size;
 	int64_t why;
 	struct vcpu *v = domu_take(g, handle, id, &why);
 
@@ -267,7 +232,7 @@ static bool fpu_ok(const uint8_t *area, const uint8_t *now, uint64_t mask)
 int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 			  uint64_t id, uint64_t buf, uint64_t len)
 {
-	uint32_t size = domu_fpu_size();
+	uint32_t size = domu_fpu_size;
 	uint8_t area[FPU_AREA];
 	int64_t why;
 	struct vcpu *v;
@@ -279,7 +244,7 @@ int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 	v = domu_take(g, handle, id, &why);
 	if (!v)
 		return why;
-	if (fpu_ok(area, v->domu->fpu, domu_xcr0_mask()))
+	if (fpu_ok(area, v->domu->fpu, domu_fpu_mask))
 		memcpy(v->domu->fpu, area, len);
 	else
 		why = -LUV_EINVAL;

@@ -20,6 +20,9 @@
 #define FCW_RESET    0x37f
 #define MXCSR_RESET  0x1f80
 #define X87_SSE	     3u
+#define AVX	     4u
+#define AVX512	     0xe0u
+#define HI16_ZMM     7 /* the component */
 
 bool fpu_has_xsave(void)
 {
@@ -28,14 +31,23 @@ bool fpu_has_xsave(void)
 	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_XSAVE);
 }
 
-/* As the VMM: x87, SSE, AVX, and AVX-512 if all fits its page. */
+/*
+ * What the VMM has, of x87, SSE, AVX and AVX-512. By the place of AVX-512's
+ * last component: the size in subleaf 0 counts what dom0 has on besides (AMX).
+ */
 uint64_t fpu_xcr0_mask(void)
 {
-	unsigned a, b, c, d;
+	unsigned a, b, c, d, size, place;
+	uint64_t mask;
 
 	if (!fpu_has_xsave() || !__get_cpuid_count(0xd, 0, &a, &b, &c, &d))
 		return X87_SSE;
-	return a & (b <= FPU_BYTES ? 0xe7 : 0x7);
+	mask = a & (X87_SSE | AVX);
+	if ((a & AVX512) == AVX512 &&
+	    __get_cpuid_count(0xd, HI16_ZMM, &size, &place, &c, &d) &&
+	    place + size <= FPU_BYTES)
+		mask |= AVX512;
+	return mask;
 }
 
 static void reset(struct fpu *f)

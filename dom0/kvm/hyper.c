@@ -168,10 +168,7 @@ static int open_once(void)
 	int e = luv_open();
 
 	if (e < 0) {
-		say("%s: %s", luv_strerror(e),
-		    e == LUV_OTHER_ABI ?
-			    "use the library built together with that VMM" :
-			    "boot this machine with Luvalley");
+		say("%s", luv_strerror(e));
 		return -ENODEV;
 	}
 	if (__rseq_size == 0) {

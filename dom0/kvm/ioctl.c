@@ -34,7 +34,8 @@ static long refuse(unsigned kind, uint32_t request,
 		   const struct ioctl_row *row)
 {
 	if (!row) {
-		debug(1, "no ioctl %#x on an object of kind %u", request, kind);
+		debug(1, "there is no ioctl %#x on an object of kind %u: see "
+		      "luvkvm --table", request, kind);
 		return -ENOTTY;
 	}
 	debug(1, "%s is not supported: %s", row->name, row->why);

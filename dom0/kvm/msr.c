@@ -9,10 +9,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MCG_CTL_P  (UINT64_C(1) << 8)
-#define MCG_SER_P  (UINT64_C(1) << 24)
-#define CLOCK_ON   UINT64_C(1)
-#define MSRS_MAX   4096 /* entries of one KVM_GET_MSRS: more than KVM's 256 */
+#define MCG_CTL_P    (UINT64_C(1) << 8)
+#define MCG_SER_P    (UINT64_C(1) << 24)
+#define CLOCK_ON     UINT64_C(1)
+#define MSRS_MAX     4096 /* entries of one KVM_GET_MSRS: more than KVM's 256 */
+#define HYPERV_FIRST 0x40000000u
+#define HYPERV_LAST  0x400001ffu
 
 typedef bool (*msr_fn)(struct vcpu *v, uint64_t *kept, uint64_t *value,
 		       bool write, bool host);
@@ -301,6 +303,16 @@ long vcpu_ioctl_get_msrs(void *self, unsigned long arg)
 	return (long)i;
 }
 
+static void say_refused(const struct kvm_msr_entry *e)
+{
+	if (e->index >= HYPERV_FIRST && e->index <= HYPERV_LAST)
+		say("there are no Hyper-V enlightenments (MSR %#x): leave out "
+		    "the hv-... of QEMU's -cpu", e->index);
+	else
+		debug(1, "the client writes MSR %#x: there is none, or not "
+			 "%#llx", e->index, e->data);
+}
+
 long vcpu_ioctl_set_msrs(void *self, unsigned long arg)
 {
 	const struct kvm_msrs *msrs = (const struct kvm_msrs *)arg;
@@ -313,7 +325,6 @@ long vcpu_ioctl_set_msrs(void *self, unsigned long arg)
 		if (!msr_write(self, e[i].index, e[i].data, true))
 			break;
 	if (i < msrs->nmsrs)
-		debug(1, "the client writes MSR %#x: there is none, or not %#llx",
-		      e[i].index, e[i].data);
+		say_refused(&e[i]);
 	return (long)i;
 }

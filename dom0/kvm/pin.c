@@ -111,16 +111,17 @@ static const char *advice(int error)
 
 static int32_t lock_instead(void *addr, size_t len, int error)
 {
+	if (mlock(addr, len)) {
+		say("guest memory at %p, %zu KiB, can be neither pinned nor "
+		    "locked: %s", addr, len / 1024, advice(error));
+		return 0;
+	}
 	if (!ring.warned)
 		say("guest memory at %p cannot be pinned (%s) and is only "
 		    "locked: switch off compaction, KSM and NUMA balancing",
 		    addr, advice(error));
 	ring.warned = true;
-	if (!mlock(addr, len))
-		return TOKEN_LOCKED;
-	say("guest memory at %p, %zu KiB, can be neither pinned nor locked: %s",
-	    addr, len / 1024, advice(errno));
-	return 0;
+	return TOKEN_LOCKED;
 }
 
 int32_t pin_add(void *addr, size_t len)

@@ -6,8 +6,11 @@
  */
 #include "client.h"
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -448,6 +451,22 @@ static void die(void)
 	expect(false, "KVM_RUN outlived SIGALRM");
 }
 
+/* One who may not lock as much memory as the guest has. */
+static void memlock(void)
+{
+	static const uint8_t code[] = { 0xf4 };
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
+						   0 };
+	struct __user_cap_data_struct caps[2] = { 0 };
+	struct rlimit limit = { 65536, 65536 };
+
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	syscall(SYS_capset, &header, caps);
+	start(code, sizeof(code));
+	expect(ioctl(cpu, KVM_RUN, 0) < 0 && errno == EFAULT,
+	       "KVM_RUN without guest memory");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -466,6 +485,7 @@ int main(int argc, char **argv)
 		{ "msrs", msrs, false },
 		{ "mmio", mmio, false },
 		{ "pv_eoi", pv_eoi, false },
+		{ "memlock", memlock, true },
 	};
 
 	machine();
