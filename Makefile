@@ -16,7 +16,7 @@ all: $(B)/luvalley.elf dom0 guests trace
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_apic.o \
-	domu_cpuid.o vlapic.o trace.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
+	domu_cpuid.o domu_state.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
@@ -127,7 +127,7 @@ $(B)/dom0/guest/cost: dom0/guest/cost.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
 		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
 	@mkdir -p $(@D)
 	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
@@ -188,11 +188,16 @@ UNIT	+= $(UNIT_KVM)
 # --- trace/: tools for captures, and sanitized copies of them for the tests ------
 # trace/X_test.c is trace-X_test; it runs the programs in BIN.
 
-TRACE_BIN := luvtrace synth
-TRACE_READ := bt.o bt_event.o capture.o events.o histogram.o merge.o metadata.o native.o rows.o worlds.o
-TRACE_luvtrace := luvtrace.o record.o libluv.o tool.o diff.o export.o export_chrome.o export_perfetto.o flame.o \
-	protobuf.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
-TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lm
+TRACE_BIN := luvtop luvtrace synth
+TRACE_READ := bt.o bt_apart.o bt_event.o capture.o events.o histogram.o merge.o metadata.o \
+	native.o rows.o worlds.o
+TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o export_chrome.o \
+	export_perfetto.o flame.o protobuf.o repair.o report.o report_page.o page.o bins.o \
+	detail.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
+TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
+TRACE_luvtop := luvtop.o symbols.o tool.o top.o top_screen.o $(TRACE_READ)
+TRACE_LIBS_luvtop := -lbabeltrace2 -lelf -lncurses -ltinfo -lm
+TRACE_PAGE := $(wildcard trace/report/*) $(CACHE)/charts/version
 TRACE_synth := synth.o metadata.o
 TRACE_LIBS_synth := -lm
 TRACE_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -Itrace -Iinclude -Idom0 -MMD -MP
@@ -200,6 +205,7 @@ UNIT_TRACE := $(patsubst trace/%.c,$(B)/unit/trace-%,$(wildcard trace/*_test.c))
 UNIT_DEPS_trace-histogram := histogram.o
 UNIT_DEPS_trace-metadata := metadata.o
 UNIT_DEPS_trace-native := events.o native.o
+UNIT_DEPS_trace-rows := events.o histogram.o rows.o
 UNIT_DEPS_trace-sample := sample.o
 UNIT_DEPS_trace-symbols := symbols.o
 UNIT_DEPS_trace-worlds := worlds.o
@@ -221,6 +227,13 @@ $(B)/unit/trace/%.o: trace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -Idom0 -DBIN='"$(abspath $(@D))"' -c $< -o $@
 
+$(CACHE)/charts/version:
+	scripts/deps.sh
+
+$(B)/trace/page.o $(B)/unit/trace/page.o: trace/page.S $(TRACE_PAGE)
+	@mkdir -p $(@D)
+	$(CC) -Itrace -I$(CACHE)/charts -c $< -o $@
+
 $(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*))
 	$(CC) -o $@ $^ $(TRACE_LIBS_$*)
 
@@ -229,9 +242,27 @@ $(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trac
 
 $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lm
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka -lelf -ljansson -lutil -lm
 
-UNIT	+= $(UNIT_TRACE)
+$(B)/unit/trace-report_test: trace/report_test.js $(B)/unit/trace/luvtrace $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec node '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+# libFuzzer, by clang whoever CC is; the test is a short run from a real stream.
+FUZZ_C	:= $(addprefix trace/,native_fuzz.c events.c histogram.c metadata.c native.c rows.c \
+	stacks.c symbols.c worlds.c)
+$(B)/unit/trace/native_fuzz: $(FUZZ_C) $(wildcard trace/*.h trace/*.def)
+	@mkdir -p $(@D)
+	clang $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Itrace -Iinclude $(FUZZ_C) -o $@ -lelf -lm
+
+$(B)/unit/trace-fuzz_test: scripts/fuzz-test.sh $(B)/unit/trace/native_fuzz $(B)/unit/trace/synth
+	printf "#!/bin/sh\nexec '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
+	chmod 755 $@
+
+# These take seconds: not in "make test".
+UNIT_SLOW := $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
+UNIT	+= $(UNIT_TRACE) $(UNIT_SLOW)
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
 
 # A model is a test: checked by Spin.
@@ -257,7 +288,7 @@ docs: $(B)/dom0/luvkvm
 unit: $(UNIT)
 
 test: unit
-	scripts/unit-test.sh $(UNIT)
+	scripts/unit-test.sh $(filter-out $(UNIT_SLOW),$(UNIT))
 
 # --- whole machines -----------------------------------------------------------
 

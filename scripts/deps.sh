@@ -1,22 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# deps.sh - install what building and testing Luvalley needs (Debian packages)
-# and fetch the two kernels that play dom0. A quick no-op when all is there.
+# deps.sh - install what building and testing Luvalley needs (Debian packages),
+# fetch the two kernels that play dom0 and, with npm, the charting library of
+# trace reports. A quick no-op when all is there.
 #   deps.sh [-n]     -n: only name what is missing, exit 1 if anything is
 # The kernels are unpacked, not installed, into ${LUV_CACHE:-~/.cache/luvalley}
-# as kernel-cloud/ and kernel-generic/ and stay there over "make clean".
+# as kernel-cloud/ and kernel-generic/ and stay there over "make clean"; the
+# library is in charts/.
 set -eu
 
 # make run/test/nested-test: compilers, C libraries, git for the version
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 	libjansson-dev libzydis-dev spin'
 # make trace, and its tests
-TRACE='babeltrace2 libbabeltrace2-dev libelf-dev protobuf-compiler'
+TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev zlib1g-dev
+	protobuf-compiler chromium'
 # the emulators and their firmware
-EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios'
+EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios
+	ovmf'
 # dom0's disk and initramfs, and what runs in them
 IMAGE='grub-pc-bin grub-common e2fsprogs busybox-static cpio lz4 kmod
 	kexec-tools rt-tests memtest86+'
+# npm package for the HTML page of luvtrace, and what its one file must be
+CHARTS=echarts@6.1.0
+CHARTS_SHA256=b66b25aeb4df84e33199dc21694014d336d222cbd9deb0e5a7c14bd6aa0d0fd0
 
 cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
 only_check=
@@ -33,6 +40,13 @@ missing_packages()
 		*) printf '%s ' "$p" ;;
 		esac
 	done
+	# A Node.js that is not Debian's has npm in it.
+	command -v npm >/dev/null || printf 'nodejs npm '
+}
+
+have_charts()
+{
+	[ "$(cat "$cache/charts/version" 2>/dev/null)" = "$CHARTS" ]
 }
 
 missing_kernels()
@@ -103,6 +117,33 @@ fetch_kernel()
 	trap - EXIT
 }
 
+# One file and its licence notice; renamed into place as the kernels are.
+fetch_charts()
+{
+	say "fetching $CHARTS into $cache/charts"
+	mkdir -p "$cache"
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	(cd "$tmp" && npm pack --silent "$CHARTS" >log 2>&1) ||
+		{ cat "$tmp/log" >&2; die "cannot fetch $CHARTS with npm"; }
+	tar -xzf "$tmp"/*.tgz -C "$tmp"
+	echo "$CHARTS_SHA256  $tmp/package/dist/echarts.min.js" |
+		sha256sum -c --quiet || die "$CHARTS is not what it was"
+	mkdir "$tmp/x"
+	{
+		echo '/*'
+		cat "$tmp/package/NOTICE"
+		echo '*/'
+		cat "$tmp/package/dist/echarts.min.js"
+	} > "$tmp/x/echarts.min.js"
+	cp "$tmp/package/LICENSE" "$tmp/x/"
+	echo "$CHARTS" > "$tmp/x/version"
+	rm -rf "$cache/charts"
+	mv "$tmp/x" "$cache/charts"
+	rm -rf "$tmp"
+	trap - EXIT
+}
+
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	# shellcheck disable=SC2086,SC2116 # blanks and line ends become one blank
 	names=$(echo $BUILD $TRACE $EMULATORS $IMAGE)
@@ -113,9 +154,12 @@ PATH=$PATH:/usr/sbin:/sbin
 
 need=$(missing_packages)
 kernels=$(missing_kernels)
-[ -n "$need$kernels" ] || exit 0
+charts=
+have_charts || charts=$CHARTS
+[ -n "$need$kernels$charts" ] || exit 0
 if [ -n "$only_check" ]; then
-	die "missing packages: ${need:-none}; missing kernels: ${kernels:-none}"
+	die "missing packages: ${need:-none}; missing kernels: ${kernels:-none}; \
+missing from npm: ${charts:-none}"
 fi
 
 if [ -n "$need" ]; then
@@ -133,4 +177,5 @@ fi
 for k in $kernels; do
 	fetch_kernel "$k"
 done
+have_charts || fetch_charts
 say "all there"

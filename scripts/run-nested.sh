@@ -209,7 +209,7 @@ cleanup()
 	[ -z "$emu" ] || stop "$emu"
 	[ -z "$tail_pid" ] || stop "$tail_pid"
 	[ -z "$tty" ] || stty "$tty" 2>/dev/null || :
-	[ -n "${LUV_KEEP:-}" ] || rm -f "$out"/*.img "$out"/*.img.lock
+	[ -n "${LUV_KEEP:-}" ] || rm -f "$out"/*.img "$out"/*.img.lock "$out/memory"
 	rm -rf "$out"/.[a-z]* "$out"/*.tmp.*
 	emu='' tail_pid='' tty=''
 }
@@ -370,7 +370,10 @@ if [ -n "$domu" ]; then
 	fi
 fi
 # The last disk is one that dom0 writes a tar archive to.
-if [ -n "$trace" ]; then
+memory=''
+if [ "$trace" = memory ]; then
+	memory=$out/memory
+elif [ -n "$trace" ]; then
 	disk2=$out/trace.img
 	truncate -s $((trace * 2 * 16 * 63 * 512)) "$disk2"
 fi
@@ -409,6 +412,8 @@ start_qemu()
 		-drive "file=$disk1,format=raw,if=ide,index=1,snapshot=on"
 	[ -z "$disk2" ] || set -- "$@" \
 		-drive "file=$disk2,format=raw,if=ide,index=2"
+	[ -z "$memory" ] || set -- "$@" -machine memory-backend=ram -object \
+		"memory-backend-file,id=ram,size=${mem}M,share=on,mem-path=$memory"
 	if [ "$icount" = 1 ]; then
 		set -- "$@" -icount shift=0,sleep=off -seed 1 \
 			-rtc base=2024-01-01,clock=vm
@@ -536,11 +541,16 @@ watch()
 	done
 }
 
-# What dom0 left on the last disk becomes DIR/trace, and has to be a whole trace.
+# What dom0 left on the last disk, or the VMM in memory, becomes DIR/trace, and has to be a whole trace.
 check_trace()
 {
 	rm -rf "$out/trace"
-	tar xf "$disk2" -C "$out" trace || verdict FAIL "dom0 left no trace"
+	if [ -n "$memory" ]; then
+		"$top/build/trace/luvtrace" extract -o "$out/trace" "$memory" ||
+			verdict FAIL "no trace in the machine's memory"
+	else
+		tar xf "$disk2" -C "$out" trace || verdict FAIL "dom0 left no trace"
+	fi
 	babeltrace2 "$out/trace" > "$out/trace.txt" 2> "$out/trace.log" ||
 		verdict FAIL "babeltrace2 cannot read the trace: $(tail -n 1 "$out/trace.log")"
 	[ ! -s "$out/trace.log" ] ||

@@ -5,6 +5,7 @@
  * which costs less than a muxer component, and turns events into records.
  */
 #include "bt.h"
+#include "bt_apart.h"
 #include "bt_event.h"
 #include "memory.h"
 
@@ -217,9 +218,9 @@ static void finalize(bt_self_component_sink *self)
 
 /* --- the graph ------------------------------------------------------------ */
 
-/* The source.ctf.fs of a folder; NULL: a problem is noted. */
-static const bt_component_source *
-add_source(struct sink *sink, bt_graph *graph, const char *folder)
+/* The source.ctf.fs of a folder, or NULL and an error of the thread. */
+static const bt_component_source *add_source(bt_graph *graph,
+					     const char *folder)
 {
 	const bt_plugin *plugin = NULL;
 	const bt_component_source *source = NULL;
@@ -232,13 +233,21 @@ add_source(struct sink *sink, bt_graph *graph, const char *folder)
 	    bt_graph_add_source_component(graph,
 		bt_plugin_borrow_source_component_class_by_name_const(plugin,
 								      "fs"),
-		folder, params, BT_LOGGING_LEVEL_NONE, &source)) {
+		folder, params, BT_LOGGING_LEVEL_NONE, &source))
 		source = NULL;
-		bt_problem(sink->c, folder);
-	}
 	bt_value_put_ref(params);
 	bt_plugin_put_ref(plugin);
 	return source;
+}
+
+/* A graph that has refused a source cannot be used: try in one of its own. */
+static bool readable(const char *folder)
+{
+	bt_graph *graph = memory_checked(bt_graph_create(0));
+	const bool ok = add_source(graph, folder) != NULL;
+
+	bt_graph_put_ref(graph);
+	return ok;
 }
 
 static uint64_t ports(const bt_component_source *s)
@@ -280,33 +289,73 @@ static bool connect_all(struct sink *sink, bt_graph *graph,
 	return to != NULL;
 }
 
-static void run_graph(struct sink *sink, bt_graph *graph,
-		      const bt_component_source *const *source, unsigned n)
+static void run_graph(struct sink *sink, char *const *folder, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
+	bt_graph *graph = memory_checked(bt_graph_create(0));
+	const bt_component_source **source = memory_zeroed(n, sizeof(*source));
+
+	for (unsigned i = 0; i < n; i++) {
+		source[i] = add_source(graph, folder[i]);
 		sink->streams += (unsigned)ports(source[i]);
-	if (!sink->streams)
-		return;
+	}
 	sink->stream = memory_zeroed(sink->streams, sizeof(*sink->stream));
 	for (unsigned i = 0; i < sink->streams; i++)
 		sink->stream[i].sink = sink;
-	if (!connect_all(sink, graph, source, n) || bt_graph_run(graph))
+	if (sink->streams && (!connect_all(sink, graph, source, n) ||
+			      bt_graph_run(graph)))
 		bt_problem(sink->c, sink->c->folder);
+	bt_graph_put_ref(graph);
+	free(sink->stream);
+	free(source);
+}
+
+/* The traces that can be read, and of the others the files that can be. */
+struct inputs {
+	char **folder; /* [count] */
+	unsigned count;
+	struct bt_apart *apart; /* [c->traces] */
+};
+
+static void add_input(struct inputs *in, char *folder)
+{
+	in->folder = memory_grown(in->folder, in->count + 1, sizeof(char *));
+	in->folder[in->count++] = folder;
+}
+
+static void add_files(struct capture *c, struct inputs *in, unsigned trace)
+{
+	struct bt_apart *a = &in->apart[trace];
+	const unsigned before = in->count;
+
+	bt_problem(c, c->trace[trace]);
+	bt_apart_make(a, c->trace[trace]);
+	for (unsigned i = 0; i < a->count; i++)
+		if (readable(a->folder[i]))
+			add_input(in, a->folder[i]);
+		else
+			bt_current_thread_clear_error();
+	if (in->count > before)
+		capture_problem(c, "%s: %u of its %u files can be read and are "
+				"shown", c->trace[trace], in->count - before,
+				a->count);
 }
 
 void bt_run(struct capture *c, merge_fn fn, void *ctx)
 {
 	struct sink sink = { .c = c, .fn = fn, .ctx = ctx,
 			     .schema = bt_schema_new(c) };
-	const bt_component_source **source =
-		memory_zeroed(c->traces, sizeof(*source));
-	bt_graph *graph = memory_checked(bt_graph_create(0));
+	struct inputs in = { .apart = memory_zeroed(c->traces,
+						    sizeof(*in.apart)) };
 
 	for (unsigned i = 0; i < c->traces; i++)
-		source[i] = add_source(&sink, graph, c->trace[i]);
-	run_graph(&sink, graph, source, c->traces);
-	bt_graph_put_ref(graph);
+		if (readable(c->trace[i]))
+			add_input(&in, c->trace[i]);
+		else
+			add_files(c, &in, i);
+	run_graph(&sink, in.folder, in.count);
+	for (unsigned i = 0; i < c->traces; i++)
+		bt_apart_free(&in.apart[i]);
 	bt_schema_free(sink.schema);
-	free(sink.stream);
-	free(source);
+	free(in.apart);
+	free(in.folder);
 }

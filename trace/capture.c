@@ -151,6 +151,7 @@ int capture_open(struct capture *c, const char *folder, bool use_bt)
 {
 	*c = (struct capture){ .use_bt = use_bt };
 	c->folder = memory_string(folder);
+	errno = 0;
 	if (!is_folder(folder))
 		capture_problem(c, "%s: %s; name the folder of a capture",
 				folder, errno ? strerror(errno) :
@@ -166,81 +167,133 @@ int capture_open(struct capture *c, const char *folder, bool use_bt)
 	return 0;
 }
 
-void capture_close(struct capture *c)
-{
-	for (unsigned i = 0; i < c->problems; i++)
-		free(c->problem[i]);
-	for (unsigned i = 0; i < c->traces; i++)
-		free(c->trace[i]);
-	free(c->problem);
-	free(c->trace);
-	free(c->cpu_id);
-	free(c->folder);
-	*c = (struct capture){ 0 };
-}
-
 /* --- our own layout ------------------------------------------------------- */
+
+struct capture_stream {
+	char *name; /* of the file */
+	struct native native;
+};
 
 static const struct trace_header *next_record(void *source)
 {
 	return native_next(source);
 }
 
-static size_t open_streams(struct capture *c, struct native **streams)
+static bool is_open(const struct capture *c, const char *name)
+{
+	for (size_t i = 0; i < c->streams; i++)
+		if (strcmp(c->stream[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Files that were not there the last time. */
+static void open_streams(struct capture *c, bool follow)
 {
 	struct dirent **name = NULL;
-	int n = scandir(c->trace[0], &name, not_dot, alphasort);
-	size_t used = 0;
+	const int n = scandir(c->trace[0], &name, not_dot, alphasort);
 
-	*streams = memory_zeroed(n > 0 ? (size_t)n : 1, sizeof(**streams));
 	for (int i = 0; i < n; i++) {
 		char *path = join(c->trace[0], name[i]->d_name);
 
-		if (strcmp(name[i]->d_name, "metadata") && !is_folder(path))
-			native_open(&(*streams)[used++], path, c->meta.uuid,
-				    false);
+		if (strcmp(name[i]->d_name, "metadata") && !is_folder(path) &&
+		    !is_open(c, name[i]->d_name)) {
+			struct capture_stream *s;
+
+			c->stream = memory_grown(c->stream, c->streams + 1,
+						 sizeof(*c->stream));
+			s = &c->stream[c->streams++];
+			s->name = memory_string(name[i]->d_name);
+			native_open(&s->native, path, c->meta.uuid, follow);
+		}
 		free(path);
 		free(name[i]);
 	}
 	free(name);
-	return used;
 }
 
-static void close_stream(struct capture *c, struct native *n)
+static void count_losses(struct capture *c)
 {
-	if (n->errors == 1)
-		capture_problem(c, "%s", n->why);
-	else if (n->errors)
-		capture_problem(c, "%s (and %u more such places)", n->why,
-				n->errors - 1);
-	c->lost += n->lost;
-	for (unsigned i = 0; i < 3; i++)
-		c->lost_by[i] += n->lost_by[i];
-	c->packets_lost += n->packets_lost;
-	native_close(n);
+	c->lost = c->packets_lost = 0;
+	memset(c->lost_by, 0, sizeof(c->lost_by));
+	for (size_t i = 0; i < c->streams; i++) {
+		const struct native *n = &c->stream[i].native;
+
+		c->lost += n->lost;
+		for (unsigned j = 0; j < 3; j++)
+			c->lost_by[j] += n->lost_by[j];
+		c->packets_lost += n->packets_lost;
+	}
 }
 
-static void native_run(struct capture *c, merge_fn fn, void *ctx)
+static void native_run(struct capture *c, merge_fn fn, void *ctx, bool follow)
 {
-	struct native *streams;
-	const size_t n = open_streams(c, &streams);
-	struct merge_stream *merge = memory_zeroed(n, sizeof(*merge));
+	struct merge_stream *merge;
+	size_t live = 0;
 
-	for (size_t i = 0; i < n; i++)
-		merge[i] = (struct merge_stream){ next_record, &streams[i],
-			streams[i].has_cpu ?
-			capture_cpu(c, streams[i].cpu_id) : 0, NULL };
-	merge_run(merge, n, fn, ctx);
-	for (size_t i = 0; i < n; i++)
-		close_stream(c, &streams[i]);
-	if (!n)
+	open_streams(c, follow);
+	merge = memory_zeroed(c->streams, sizeof(*merge));
+	for (size_t i = 0; i < c->streams; i++) {
+		struct native *n = &c->stream[i].native;
+
+		native_look(n);
+		if (n->has_cpu) /* there is a packet */
+			merge[live++] = (struct merge_stream){ next_record, n,
+				capture_cpu(c, n->cpu_id), NULL };
+	}
+	merge_run(merge, live, fn, ctx);
+	count_losses(c);
+	free(merge);
+}
+
+static void note_damage(struct capture *c)
+{
+	for (size_t i = 0; i < c->streams; i++) {
+		const struct native *n = &c->stream[i].native;
+
+		if (n->errors == 1)
+			capture_problem(c, "%s", n->why);
+		else if (n->errors)
+			capture_problem(c, "%s (and %u more such places)",
+					n->why, n->errors - 1);
+	}
+	if (!c->streams)
 		capture_problem(c, "%s: only `metadata`, no stream of events",
 				c->trace[0]);
-	free(merge);
-	free(streams);
+}
+
+bool capture_poll(struct capture *c, merge_fn fn, void *ctx)
+{
+	if (c->use_bt)
+		return false;
+	native_run(c, fn, ctx, true);
+	return true;
 }
 
 void capture_run(struct capture *c, merge_fn fn, void *ctx)
 {
-	(c->use_bt ? bt_run : native_run)(c, fn, ctx);
+	if (c->use_bt) {
+		bt_run(c, fn, ctx);
+		return;
+	}
+	native_run(c, fn, ctx, false);
+	note_damage(c);
+}
+
+void capture_close(struct capture *c)
+{
+	for (unsigned i = 0; i < c->problems; i++)
+		free(c->problem[i]);
+	for (unsigned i = 0; i < c->traces; i++)
+		free(c->trace[i]);
+	for (size_t i = 0; i < c->streams; i++) {
+		free(c->stream[i].name);
+		native_close(&c->stream[i].native);
+	}
+	free(c->problem);
+	free(c->trace);
+	free(c->stream);
+	free(c->cpu_id);
+	free(c->folder);
+	*c = (struct capture){ 0 };
 }

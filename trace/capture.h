@@ -29,6 +29,8 @@ struct capture {
 	char **trace;		/* folders with a `metadata` file */
 	unsigned traces;
 	bool use_bt;
+	struct capture_stream *stream; /* of ours, open */
+	size_t streams;
 };
 
 /*
@@ -41,6 +43,12 @@ int capture_open(struct capture *c, const char *folder, bool use_bt);
  * known, and c->problem has what could not be read.
  */
 void capture_run(struct capture *c, merge_fn fn, void *ctx);
+/*
+ * capture_poll - of a capture that is being written: the records that came
+ * since the last call. Losses are up to date; what is damaged is no problem
+ * yet. False: it is not one of ours, and cannot be followed.
+ */
+bool capture_poll(struct capture *c, merge_fn fn, void *ctx);
 void capture_close(struct capture *c);
 
 /* Nanoseconds of a time span. */

@@ -94,7 +94,7 @@ static int by_seq(const void *a, const void *b)
 }
 
 /* Heads of the packets that the file has now and had not before. */
-static void index_packets(struct native *n)
+void native_look(struct native *n)
 {
 	struct stat st;
 	struct ctf_packet p;
@@ -203,6 +203,13 @@ static const char *record_wrong(const struct native *n, size_t *len)
 	return NULL;
 }
 
+static void skip_rest(struct native *n, const char *wrong)
+{
+	damaged(n, "%s: packet %" PRIu64 ", byte %zu of it: %s; the rest of "
+		"this packet is not read", n->path, n->last_seq, n->at, wrong);
+	n->at = n->end;
+}
+
 const struct trace_header *native_next(struct native *n)
 {
 	for (;;) {
@@ -212,7 +219,7 @@ const struct trace_header *native_next(struct native *n)
 
 		if (n->at == n->end) {
 			if (n->next_packet == n->packets)
-				index_packets(n);
+				native_look(n);
 			if (n->next_packet == n->packets)
 				return NULL;
 			load_packet(n, &n->packet[n->next_packet++]);
@@ -225,11 +232,31 @@ const struct trace_header *native_next(struct native *n)
 			n->last = h->timestamp;
 			return h;
 		}
-		damaged(n, "%s: packet %" PRIu64 ", byte %zu of it: %s; the "
-			"rest of this packet is not read", n->path,
-			n->last_seq, n->at, wrong);
-		n->at = n->end;
+		skip_rest(n, wrong);
 	}
+}
+
+const struct ctf_packet *native_packet(struct native *n)
+{
+	struct ctf_packet *p;
+	size_t len;
+	const char *wrong = NULL;
+
+	if (n->next_packet == n->packets)
+		native_look(n);
+	if (n->next_packet == n->packets)
+		return NULL;
+	if (!load_packet(n, &n->packet[n->next_packet++]))
+		return native_packet(n);
+	while (n->at < n->end && !(wrong = record_wrong(n, &len))) {
+		n->last = ((struct trace_header *)(n->data + n->at))->timestamp;
+		n->at += len;
+	}
+	p = (struct ctf_packet *)n->data;
+	p->content_size = p->packet_size = n->at * 8;
+	if (wrong)
+		skip_rest(n, wrong);
+	return p;
 }
 
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
@@ -243,7 +270,7 @@ int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		damaged(n, "%s: %s", path, strerror(errno));
 		return -1;
 	}
-	index_packets(n);
+	native_look(n);
 	return 0;
 }
 

@@ -46,9 +46,17 @@ struct native {
  */
 int native_open(struct native *n, const char *path, const uint8_t uuid[16],
 		bool follow);
+/* Look what the file has now, so that cpu_id is known. native_next() does. */
+void native_look(struct native *n);
 /*
  * native_next - the next record in order of time, valid until the next call;
  * NULL: no more, for now if following.
  */
 const struct trace_header *native_next(struct native *n);
+/*
+ * native_packet - the next packet in order, as far as its records are whole:
+ * content_size and packet_size say how far. Valid until the next call; NULL:
+ * no more. Not to be mixed with native_next().
+ */
+const struct ctf_packet *native_packet(struct native *n);
 void native_close(struct native *n);

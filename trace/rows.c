@@ -3,15 +3,17 @@
  * rows.c - an open hash of rows.
  */
 #include "rows.h"
+#include "events.h"
 #include "memory.h"
 
 static uint64_t hash(const struct row_key *k)
 {
-	uint64_t h = k->sub * 0x9e3779b97f4a7c15u;
+	const uint64_t rest = (uint64_t)k->reason << 32 |
+		(uint64_t)k->dom << 16 | (uint64_t)k->kind << 8 |
+		(uint64_t)k->isa << 2 | (uint64_t)k->has_sub << 1 | k->rest;
+	const uint64_t h = (k->sub * 0x9e3779b97f4a7c15u) ^
+		(rest * 0xbf58476d1ce4e5b9u);
 
-	h ^= ((uint64_t)k->reason << 32 | (uint32_t)(k->dom << 16) |
-	      (uint32_t)(k->kind << 8) | (uint32_t)(k->isa << 2) |
-	      (uint32_t)(k->has_sub << 1) | k->rest) * 0xbf58476d1ce4e5b9u;
 	return h ^ h >> 29;
 }
 
@@ -64,6 +66,27 @@ struct row *rows_get(struct rows *r, const struct row_key *key)
 	(*at)->key = *key;
 	r->count++;
 	return *at;
+}
+
+void rows_count(struct rows *r, const struct row_key *key,
+		const struct worlds_handled *h)
+{
+	struct row *row = rows_get(r, key);
+
+	histogram_add(&row->time, h->ticks);
+	row->vmm += h->vmm;
+}
+
+void rows_add(struct rows *r, const struct worlds_handled *h, bool sub_keys)
+{
+	struct row_key key = { .dom = h->exit->dom, .kind = h->exit->kind };
+
+	rows_count(r, &key, h);
+	if (!sub_keys || !events_has_sub(h->exit))
+		return;
+	key.has_sub = true;
+	key.sub = h->exit->sub;
+	rows_count(r, &key, h);
 }
 
 struct row **rows_sorted(const struct rows *r,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "histogram.h"
+#include "worlds.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,8 +32,13 @@ struct rows {
 	size_t slots, count;
 };
 
-/* The row of this key; made if there is none. Zero the key's padding. */
+/* The row of this key; made if there is none. */
 struct row *rows_get(struct rows *r, const struct row_key *key);
+/* Count an exit in the row of this key. */
+void rows_count(struct rows *r, const struct row_key *key,
+		const struct worlds_handled *h);
+/* Count it by domain and kind and, if wanted, by sub-key too. */
+void rows_add(struct rows *r, const struct worlds_handled *h, bool sub_keys);
 /* All rows, ordered by `compare` of two struct row *; free() it. */
 struct row **rows_sorted(const struct rows *r,
 			 int (*compare)(const void *, const void *));

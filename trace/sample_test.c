@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#define TIMES 300
+#define TIMES 100
 
 static uint64_t seed;
 

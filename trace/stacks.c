@@ -144,7 +144,7 @@ static size_t join(struct folded *f, size_t n)
 	return left;
 }
 
-void stacks_each(struct stacks *s,
+void stacks_each(const struct stacks *s,
 		 void (*fn)(void *ctx, const char *stack, uint64_t weight),
 		 void *ctx)
 {

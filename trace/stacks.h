@@ -28,7 +28,7 @@ void stacks_add(struct stacks *s, const struct worlds_handled *h);
  * Every stack with its frames joined by ';', the heaviest first. Addresses of
  * one function are one stack. Weights of time are in ticks.
  */
-void stacks_each(struct stacks *s,
+void stacks_each(const struct stacks *s,
 		 void (*fn)(void *ctx, const char *stack, uint64_t weight),
 		 void *ctx);
 void stacks_free(struct stacks *s);

@@ -9,34 +9,18 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-static void count(struct rows *rows, const struct row_key *key,
-		  const struct worlds_handled *h)
-{
-	struct row *row = rows_get(rows, key);
-
-	histogram_add(&row->time, h->ticks);
-	row->vmm += h->vmm;
-}
-
 static void handled(void *ctx, const struct worlds_handled *h)
 {
 	struct stat *s = ctx;
-	struct row_key key = { .dom = h->exit->dom, .kind = h->exit->kind };
+	const struct trace_kvm_exit *x = h->exit;
 
-	if (s->dom >= 0 && h->exit->dom != s->dom)
+	if (s->dom >= 0 && x->dom != s->dom)
 		return;
-	if (s->by_reason) {
-		key = (struct row_key){ .isa = h->exit->isa,
-					.reason = h->exit->exit_reason };
-		if (s->dom < 0 && h->exit->dom == 0)
-			return; /* for KVM the host is no VM */
-	}
-	count(&s->rows, &key, h);
-	if (!s->sub_keys || !events_has_sub(h->exit))
-		return;
-	key.has_sub = true;
-	key.sub = h->exit->sub;
-	count(&s->rows, &key, h);
+	if (!s->by_reason)
+		rows_add(&s->rows, h, s->sub_keys);
+	else if (s->dom >= 0 || x->dom) /* for KVM the host is no VM */
+		rows_count(&s->rows, &(struct row_key){
+			.isa = x->isa, .reason = x->exit_reason }, h);
 }
 
 uint64_t stat_total(const struct stat *s, unsigned dom)

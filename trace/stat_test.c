@@ -250,6 +250,17 @@ static void losses_are_said(void **state)
 	free(said);
 }
 
+static void what_was_not_wanted_is_not_lost(void **state)
+{
+	char *said = output(IN_TMP SYNTH "-n 4000 -k cpuid $T/t && "
+			    STAT "$T/t");
+
+	(void)state;
+	assert_has(said, "Nothing was lost; ");
+	assert_has(said, "exits were not to be recorded");
+	free(said);
+}
+
 /* --- wrong input ------------------------------------------------------------ */
 
 static void fails(const char *command, int want, const char *sentence)
@@ -286,6 +297,24 @@ static void cut_capture(void **state)
 	(void)state;
 	fails(IN_TMP SYNTH "-n 9000 -c 2 -b 16 $T/t && truncate -s 100000 "
 	      "$T/t/cpu1 && " STAT "$T/t", 1, "dom2   hlt");
+	fails(IN_TMP SYNTH "-n 9000 -c 2 -b 16 $T/t && truncate -s 100000 "
+	      "$T/t/cpu1 && " STAT "$T/t", 1, "Not all of it could be read");
+}
+
+/* libbabeltrace2 refuses the folder; the files that are whole are shown. */
+static void cut_capture_of_others(void **state)
+{
+	char folder[] = "/tmp/stat_test.XXXXXX", command[1000];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	write_lttng(folder);
+	snprintf(command, sizeof(command), IN_TMP "cp -r %s $T/t && "
+		 "truncate -s 100 $T/t/channel0_0 && " STAT "$T/t", folder);
+	fails(command, 1, "1 of its 2 files can be read");
+	fails(command, 1, "dom1   hlt                                   1 ");
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	free(output(command));
 }
 
 int main(void)
@@ -297,8 +326,10 @@ int main(void)
 		cmocka_unit_test(another_version),
 		cmocka_unit_test(counts_are_right),
 		cmocka_unit_test(losses_are_said),
+		cmocka_unit_test(what_was_not_wanted_is_not_lost),
 		cmocka_unit_test(wrong_input),
 		cmocka_unit_test(cut_capture),
+		cmocka_unit_test(cut_capture_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ static struct options {
 	uint8_t isa;
 	const char *slow_kind; /* its handling takes slow_factor times as long */
 	double slow_factor;
+	const char *only_kind; /* is recorded */
 	const char *symbols, *folder;
 } opt = { .events = 1000000, .seed = 1, .packet_size = 1 << 18, .cpus = 4,
 	  .domus = 2, .isa = LUV_ISA_VMX, .slow_factor = 1 };
@@ -209,21 +210,27 @@ static const struct habit *pick(struct cpu *cpu, const struct habit *habits,
 	return habits;
 }
 
-/* Most near the row's, some much longer. */
-static uint64_t handling(struct cpu *cpu, const struct habit *h)
+static bool is_kind(const struct habit *h, const char *name)
 {
 	static const char *const names[] = {
 #define X(kind, name) name,
 #include <luvalley/exits.def>
 #undef X
 	};
+
+	return name && strcmp(name, names[h->kind]) == 0;
+}
+
+/* Most near the row's, some much longer. */
+static uint64_t handling(struct cpu *cpu, const struct habit *h)
+{
 	double t = h->ticks * (0.9 + below(cpu, 1000) * 0.0003);
 
 	if (below(cpu, 50) == 0)
 		t *= 2 + below(cpu, 4);
 	if (below(cpu, 3000) == 0)
 		t *= 40;
-	if (opt.slow_kind && strcmp(opt.slow_kind, names[h->kind]) == 0)
+	if (is_kind(h, opt.slow_kind))
 		t *= opt.slow_factor;
 	return (uint64_t)t;
 }
@@ -262,20 +269,15 @@ static void details(struct cpu *cpu, const struct habit *h, uint64_t sub)
 		       .a0 = 0x1001, .a1 = vcpu);
 }
 
-/* Guest time, exit, VMM time, entry. */
-static void play(struct cpu *cpu)
+static void exits(struct cpu *cpu, const struct habit *h, uint64_t sub,
+		  uint64_t entered)
 {
-	const struct habit *h = cpu->dom == 0 ?
-		pick(cpu, dom0_habits, ARRAY_SIZE(dom0_habits)) :
-		pick(cpu, domu_habits, ARRAY_SIZE(domu_habits));
-	const uint64_t sub = h->sub[skewed(cpu, ARRAY_SIZE(h->sub))];
+	const uint64_t seq = cpu->seq++;
 	const bool svm = opt.isa == LUV_ISA_SVM;
-	uint16_t to = cpu->dom;
-	uint64_t entered;
 
-	cpu->now += exponential(cpu, cpu->dom ? 40000 * cpu->dom : 25000);
-	entered = cpu->now + handling(cpu, h);
-	RECORD(cpu, kvm_exit, .seq = cpu->seq, .entry_tsc = entered,
+	if (opt.only_kind && !is_kind(h, opt.only_kind))
+		return;
+	RECORD(cpu, kvm_exit, .seq = seq, .entry_tsc = entered,
 	       .guest_rip = guest_rip(cpu, h),
 	       .cr3 = 0x100000u * (1 + cpu->dom * 8u + skewed(cpu, 6)),
 	       .info1 = h->kind == EXIT_IO ? sub << 16 : sub,
@@ -284,7 +286,21 @@ static void play(struct cpu *cpu)
 	       .vcpu_id = (uint16_t)cpu->index, .dom = cpu->dom,
 	       .isa = opt.isa, .kind = (uint8_t)h->kind,
 	       .outcome = (uint8_t)h->outcome, .sub = sub);
-	cpu->seq++;
+}
+
+/* Guest time, exit, VMM time, entry. */
+static void play(struct cpu *cpu)
+{
+	const struct habit *h = cpu->dom == 0 ?
+		pick(cpu, dom0_habits, ARRAY_SIZE(dom0_habits)) :
+		pick(cpu, domu_habits, ARRAY_SIZE(domu_habits));
+	const uint64_t sub = h->sub[skewed(cpu, ARRAY_SIZE(h->sub))];
+	uint16_t to = cpu->dom;
+	uint64_t entered;
+
+	cpu->now += exponential(cpu, cpu->dom ? 40000 * cpu->dom : 25000);
+	entered = cpu->now + handling(cpu, h);
+	exits(cpu, h, sub, entered);
 	cpu->now += (entered - cpu->now) / 2;
 	details(cpu, h, sub);
 	cpu->now = entered;
@@ -375,10 +391,11 @@ static _Noreturn void usage(void)
 {
 	fputs("usage: synth [-n EVENTS] [-c CPUS] [-d DOMUS] [-s SEED] "
 	      "[-i vmx|svm] [-b PACKET-KIB]\n"
-	      "             [-l LOST-PER-PACKET] [-x EXIT-KIND:FACTOR] "
-	      "[-m SYMBOL-FILE] FOLDER\n"
-	      "FOLDER is made; -x: handling of this kind takes FACTOR times "
-	      "as long.\n", stderr);
+	      "             [-l LOST-PER-PACKET] [-k EXIT-KIND] "
+	      "[-x EXIT-KIND:FACTOR]\n"
+	      "             [-m SYMBOL-FILE] FOLDER\n"
+	      "FOLDER is made; -k: of the exits only these; -x: handling of "
+	      "these takes FACTOR times as long.\n", stderr);
 	exit(2);
 }
 
@@ -387,7 +404,7 @@ static void options(int argc, char **argv)
 	int c;
 	char *colon;
 
-	while ((c = getopt(argc, argv, "n:c:d:s:i:b:l:x:m:")) != -1)
+	while ((c = getopt(argc, argv, "n:c:d:s:i:b:l:k:x:m:")) != -1)
 		switch (c) {
 		case 'n': opt.events = strtoull(optarg, NULL, 0); break;
 		case 'c': opt.cpus = (unsigned)atoi(optarg); break;
@@ -398,6 +415,7 @@ static void options(int argc, char **argv)
 		case 'b': opt.packet_size = strtoull(optarg, NULL, 0) << 10;
 			break;
 		case 'l': opt.lose = strtoull(optarg, NULL, 0); break;
+		case 'k': opt.only_kind = optarg; break;
 		case 'm': opt.symbols = optarg; break;
 		case 'x':
 			colon = strchr(optarg, ':');

@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void say_problems(const struct capture *c)
+static void say_problems(const struct tool *t)
 {
-	for (unsigned i = 0; i < c->problems; i++)
-		fprintf(stderr, "luvtrace: %s\n", c->problem[i]);
+	for (unsigned i = 0; !t->quiet && i < t->capture.problems; i++)
+		fprintf(stderr, "luvtrace: %s\n", t->capture.problem[i]);
 }
 
 static void record(void *ctx, unsigned cpu, const struct trace_header *h)
@@ -32,15 +32,17 @@ bool tool_read(struct tool *t, const char *folder,
 	t->ctx = ctx;
 	worlds_init(&t->worlds, ops, ctx);
 	if (capture_open(&t->capture, folder, t->use_bt)) {
-		say_problems(&t->capture);
+		say_problems(t);
 		return false;
 	}
 	capture_run(&t->capture, record, t);
 	worlds_end(&t->worlds);
-	say_problems(&t->capture);
+	say_problems(t);
 	if (worlds_span(&t->worlds, &first, &last))
 		return true;
-	fprintf(stderr, "luvtrace: %s: no exit could be read: was the trace "
+	if (t->quiet || t->capture.problems)
+		return false;
+	fprintf(stderr, "luvtrace: %s: there is no exit in it: was the trace "
 		"made with kvm_exit events?\n", folder);
 	return false;
 }
@@ -56,6 +58,7 @@ enum status tool_status(const struct tool *t)
 	return t->capture.problems ? STATUS_BAD : STATUS_OK;
 }
 
+/* Exits that a filter of the recording left out are gaps, but no losses. */
 void tool_losses(const struct tool *t, FILE *f)
 {
 	const struct capture *c = &t->capture;
@@ -63,9 +66,16 @@ void tool_losses(const struct tool *t, FILE *f)
 
 	for (unsigned i = 0; i < t->worlds.cpus; i++)
 		gaps += t->worlds.cpu[i].gaps;
-	if (!c->lost && !c->packets_lost && !gaps) {
-		fprintf(f, "Nothing was lost%s.\n", c->foreign ?
-			", as far as the tracer says" : "");
+	if (c->problems)
+		fputs("Not all of it could be read. ", f);
+	if (!c->lost && !c->packets_lost) {
+		fprintf(f, "Nothing was lost%s", c->foreign ?
+			", as far as the tracer says" :
+			c->problems ? " by the writer" : "");
+		if (gaps)
+			fprintf(f, "; %" PRIu64 " exits were not to be recorded, "
+				"so that times are known in part", gaps);
+		fputs(".\n", f);
 		return;
 	}
 	fprintf(f, "LOST: %" PRIu64 " events discarded by the writer", c->lost);

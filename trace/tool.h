@@ -14,6 +14,7 @@ struct tool {
 	struct capture capture;
 	struct worlds worlds;
 	bool use_bt;	/* --bt */
+	bool quiet;	/* what cannot be read has been said already */
 	/* NULL, or sees every record before the worlds do. */
 	void (*record)(void *ctx, unsigned cpu, const struct trace_header *h);
 	void *ctx;
@@ -44,10 +45,13 @@ bool tool_number(const char *s, uint64_t max, uint64_t *value);
 /* The commands: argv[0] is the command's name. */
 #define TOOL_COMMANDS(X)                                                       \
 	X(record, "from the VMM of this dom0 into a folder")                   \
+	X(extract, "out of an image of a machine's memory")                   \
 	X(stat, "exits by domain and reason, with their handling times")       \
 	X(diff, "two captures compared, with confidence intervals")            \
 	X(export, "CSV, Perfetto, Chrome's JSON")                              \
-	X(flame, "where guests exit: folded stacks for a flame graph")
+	X(flame, "where guests exit: folded stacks for a flame graph")         \
+	X(report, "one HTML page: timeline, distributions, flame graph")       \
+	X(repair, "what is whole of a damaged capture")
 #define X(name, help) enum status tool_##name(int argc, char **argv);
 TOOL_COMMANDS(X)
 #undef X

@@ -21,6 +21,7 @@ struct worlds_handled {
 	uint64_t ticks;	 /* until its vCPU goes on; of dom0's own: VMM time */
 	uint64_t vmm;	 /* of these, in the VMM before the first entry */
 	bool left;	 /* dom0 had a part in it */
+	uint64_t flow;	 /* see worlds_guest */
 	uint64_t again;	 /* if so: when its vCPU was entered, and where */
 	unsigned again_cpu;
 };

@@ -152,6 +152,8 @@ int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	memset(vm->slot, 0, sizeof(vm->slot));
 	memset(vm->granted, 0, sizeof(vm->granted));
 	memset(vm->vcpu, 0, sizeof(vm->vcpu));
+	vm->slots = 0;
+	vm->vcpus = 0;
 	vm->s2 = (struct stage2){ .root = root, .format = dom0.s2.format,
 				  .alloc = mem_page, .to_pa = table_pa,
 				  .to_ptr = table_ptr };
@@ -315,6 +317,8 @@ static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
 	mem_page_free(vm->granted[s->slot]);
 	vm->granted[s->slot] = granted;
 	*old = *s;
+	if (s->len && vm->slots <= s->slot)
+		vm->slots = s->slot + 1;
 	vm->s2_changed++;
 	return 0;
 }
@@ -424,8 +428,11 @@ int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
 	lock(&vm->lock);
 	if (u && vm->vcpu[id])
 		why = -LUV_EEXIST;
-	else if (u)
+	else if (u) {
 		vm->vcpu[id] = &u->v;
+		if (vm->vcpus <= id)
+			atomic_store(&vm->vcpus, (uint32_t)id + 1);
+	}
 	unlock(&vm->lock);
 	if (!why)
 		trace_vcpu_created(&u->v);

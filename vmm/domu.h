@@ -23,6 +23,8 @@ struct vm {
 	uint64_t tag;	      /* [I] */
 	struct lock lock;
 	struct stage2 s2;     /* [L] lock */
+	uint32_t slots;	      /* [L] those in use are below it */
+	_Atomic uint32_t vcpus; /* [a] those there are are below it */
 	uint64_t told_eoi[4]; /* [a] vectors whose EOI ring 3 wants to hear */
 	struct luv_slot slot[LUV_SLOTS]; /* [L] lock; len 0: free */
 	uint8_t *granted[LUV_SLOTS];	 /* [L] a bit for each piece, or NULL */
@@ -146,6 +148,7 @@ void domu_put(struct vm *vm);
 
 /* Extended state that the VMM switches: its XCR0, and bytes of FPU_AREA. */
 uint64_t domu_xcr0_mask(void);
+extern uint64_t domu_fpu_mask; /* [I] the same; 0: no XSAVE */
 uint32_t domu_fpu_size(void);
 
 /* domu_cpuid.c: the guest's CPUID. */

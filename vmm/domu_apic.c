@@ -91,8 +91,6 @@ static bool addressed(const struct domu *u, const struct domu *from,
 		      uint64_t icr)
 {
 	switch (ICR_SHORTHAND(icr)) {
-	case TO_SELF:
-		return u == from;
 	case TO_OTHERS:
 		return u != from;
 	case 0:
@@ -109,7 +107,9 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	int taken = -1;
 
 	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
-	for (unsigned i = 0; i < LUV_VCPUS; i++) {
+	if (from && ICR_SHORTHAND(icr) == TO_SELF)
+		return deliver(vm->vcpu[from->id]->domu, icr, wake);
+	for (unsigned i = 0; i < vm->vcpus; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
 

@@ -23,7 +23,7 @@ static void write_drs(const uint64_t *dr)
 			 "r"(dr[2]), "r"(dr[3]));
 }
 
-static uint64_t fpu_mask; /* [I] of XCR0; 0: no XSAVE */
+uint64_t domu_fpu_mask;
 
 static void xsetbv(uint64_t v)
 {
@@ -47,7 +47,7 @@ static uint64_t xgetbv(void)
 static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 		       uint64_t new_xcr0)
 {
-	const uint64_t mask = fpu_mask;
+	const uint64_t mask = domu_fpu_mask;
 
 	if (!mask) {
 		__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])old));
@@ -68,7 +68,7 @@ static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
 
 void domu_run_init(void)
 {
-	fpu_mask = domu_xcr0_mask();
+	domu_fpu_mask = domu_xcr0_mask();
 }
 
 static void enter(struct cpu *cpu, struct vcpu *v)
@@ -154,9 +154,10 @@ static void inject(struct vcpu *v)
 	struct domu *u = v->domu;
 	bool extint = !u->has_apic || vlapic_takes_extint(&u->apic);
 	bool offered = (u->event & BIT(31)) && !u->queued && extint;
+	bool waits = false;
 	int vector = -1;
 
-	if (atomic_exchange(&u->nmis, 0))
+	if (u->nmis && atomic_exchange(&u->nmis, 0))
 		v->nmi_pending = true;
 	if (v->nmi_pending) {
 		hv->inject_nmi(v);
@@ -165,8 +166,11 @@ static void inject(struct vcpu *v)
 	if (u->has_apic) {
 		hv->domu_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
-		domu_eoi_look(v);
-		vector = vlapic_pending(&u->apic);
+		if (u->eoi_offered)
+			domu_eoi_look(v);
+		waits = vlapic_waits(&u->apic);
+		if (waits)
+			vector = vlapic_pending(&u->apic);
 	}
 	if ((offered || vector >= 0) && hv->domu_ready(v) == 3) {
 		if (offered) {
@@ -179,15 +183,16 @@ static void inject(struct vcpu *v)
 			hv->domu_queue(v, BIT(31) | (unsigned)vector);
 			trace_injected(v, (unsigned)vector);
 			domu_eoi_offer(v, (unsigned)vector);
-			vector = vlapic_pending(&u->apic);
+			waits = vlapic_waits(&u->apic);
+			vector = waits ? vlapic_pending(&u->apic) : -1;
 		}
 	}
 	if (offered || vector >= 0 ||
 	    (u->want_window && extint && !u->queued))
 		hv->domu_window(v, WINDOW_ANY);
 	else
-		hv->domu_window(v, u->has_apic ? vlapic_class_behind_tpr(
-							 &u->apic) : 0);
+		hv->domu_window(v, waits ? vlapic_class_behind_tpr(&u->apic) :
+					   0);
 }
 
 /* Does something end HLT? */
@@ -413,7 +418,7 @@ static enum exit_action io(struct vcpu *v)
 
 static const struct luv_slot *slot_at(const struct vm *vm, uint64_t gpa)
 {
-	for (unsigned i = 0; i < LUV_SLOTS; i++)
+	for (unsigned i = 0; i < vm->slots; i++)
 		if (gpa - vm->slot[i].gpa < vm->slot[i].len)
 			return &vm->slot[i];
 	return NULL;
@@ -429,16 +434,14 @@ static bool granted(const struct vm *vm, const struct luv_slot *s,
 	       (vm->granted[s->slot][i / 8] & 1u << i % 8);
 }
 
-/* The owner's page under hva, as large as `size`; false: not all there. */
-static bool owner_page(const struct gpaging *p, uint64_t hva, uint64_t size,
-		       bool write, uint64_t *pa)
+/* Where the owner has hva; *left: bytes to the end of its page. */
+static bool owner_page(const struct gpaging *p, uint64_t hva, bool write,
+		       uint64_t *pa, uint64_t *left)
 {
-	uint64_t left;
 	gpa_t at;
 
 	if (gwalk(p, GVA(hva), write ? GW_WRITE : GW_READ, &dom0_mem, &at,
-		  &left) != OK || left < size || (at.v & (size - 1)) ||
-	    !e820_is_ram(&dom0.map, at.v, size))
+		  left) != OK)
 		return false;
 	*pa = at.v;
 	return true;
@@ -454,23 +457,41 @@ static enum err map(struct vm *vm, uint64_t gpa, uint64_t pa, uint64_t size,
 	return e;
 }
 
+/*
+ * Is the owner's page a large one? A small one that is the last of 2 MiB looks
+ * the same as the end of a large one: then the beginning tells.
+ */
+static bool owner_large(const struct gpaging *p, uint64_t hva, bool write,
+			uint64_t left)
+{
+	uint64_t offset = hva & (2 * MIB - 1), pa;
+
+	if (left < 2 * MIB - offset)
+		return false;
+	return left > PAGE_SIZE ||
+	       (owner_page(p, hva - offset, write, &pa, &left) &&
+		left >= 2 * MIB);
+}
+
 /* The page at gpa, as large as both sides allow; under the VM's lock. */
 static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
 {
-	uint64_t hva = s->hva + (page.v - s->gpa), pa;
+	uint64_t hva = s->hva + (page.v - s->gpa), pa, left;
 	uint64_t big = ALIGN_DOWN(page.v, 2 * MIB);
 	bool ro = s->flags & LUV_SLOT_READONLY;
 	unsigned perm = ro ? S2_R | S2_X : S2_RWX;
+	const struct gpaging *owner = &v->cpu->paging;
 
-	if (!granted(v->vm, s, hva))
+	if (!granted(v->vm, s, hva) ||
+	    !owner_page(owner, hva, !ro, &pa, &left))
 		return ERR_FAULT;
 	if (!((s->gpa ^ s->hva) & (2 * MIB - 1)) && big >= s->gpa &&
 	    big + 2 * MIB <= s->gpa + s->len &&
-	    owner_page(&v->cpu->paging, ALIGN_DOWN(hva, 2 * MIB), 2 * MIB, !ro,
-		       &pa) &&
-	    map(v->vm, big, pa, 2 * MIB, perm) == OK)
+	    owner_large(owner, hva, !ro, left) &&
+	    e820_is_ram(&dom0.map, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB) &&
+	    map(v->vm, big, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB, perm) == OK)
 		return OK;
-	if (!owner_page(&v->cpu->paging, hva, PAGE_SIZE, !ro, &pa))
+	if (!e820_is_ram(&dom0.map, pa, PAGE_SIZE))
 		return ERR_FAULT;
 	return map(v->vm, page.v, pa, PAGE_SIZE, perm);
 }
@@ -579,7 +600,7 @@ static enum exit_action xsetbv_exit(struct vcpu *v)
 {
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
-	if (fpu_mask && !(value & ~fpu_mask) &&
+	if (domu_fpu_mask && !(value & ~domu_fpu_mask) &&
 	    xsetbv_safe((uint32_t)v->gpr[RCX], value))
 		return SKIP;
 	hv->inject(v, VEC_GP, 0);

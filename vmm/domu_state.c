@@ -164,7 +164,7 @@ static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 		if ((s->pat >> 8 * i & 0xff) > 7 ||
 		    !(PAT_TYPES & 1u << (s->pat >> 8 * i & 7)))
 			return false;
-	if ((s->xcr0 & ~(domu_xcr0_mask() | 1)) || !(s->xcr0 & 1) ||
+	if ((s->xcr0 & ~(domu_fpu_mask | 1)) || !(s->xcr0 & 1) ||
 	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||

@@ -191,7 +191,7 @@ uint64_t e820_find_top(const struct e820 *map, uint64_t limit, uint64_t len,
 }
 
 /* The row of RAM free for dom0 that holds `pa`, or NULL. */
-static const struct luv_mem *ram_at(const struct e820 *map, uint64_t pa)
+const struct luv_mem *e820_ram_row(const struct e820 *map, uint64_t pa)
 {
 	for (unsigned i = 0; i < map->count; i++) {
 		const struct luv_mem *r = &map->row[i];
@@ -205,7 +205,7 @@ static const struct luv_mem *ram_at(const struct e820 *map, uint64_t pa)
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t len)
 {
 	/* Neighbours of one kind are merged: one row holds it all or none. */
-	const struct luv_mem *r = ram_at(map, base);
+	const struct luv_mem *r = e820_ram_row(map, base);
 
 	return r && is_range(base, len) && base + len <= end_of(r);
 }
@@ -232,7 +232,7 @@ uint64_t e820_ram_end(const struct e820 *map)
 static uint64_t run_of_ram(const struct e820 *map, uint64_t base,
 			   uint64_t limit)
 {
-	const struct luv_mem *r = ram_at(map, base);
+	const struct luv_mem *r = e820_ram_row(map, base);
 
 	if (!r)
 		return 0;

@@ -40,6 +40,9 @@ MUST_USE enum err e820_carve(struct e820 *map, uint64_t base, uint64_t len,
 uint64_t e820_find_top(const struct e820 *map, uint64_t limit, uint64_t len,
 		       uint64_t align);
 
+/* The row of RAM that holds pa, or NULL. */
+const struct luv_mem *e820_ram_row(const struct e820 *map, uint64_t pa);
+
 /*
  * Is all of [base, base+len) RAM that is not the VMM's? False on overflow and
  * for len 0.

@@ -227,6 +227,43 @@ static enum err finish(uint64_t page, uint64_t size, uint64_t va, gpa_t *pa,
 	return OK;
 }
 
+/*
+ * The walk that nearly all are: 4-level paging, present, accessed, dirty if
+ * written to, allowed by every entry. False: walk() finds out what it is.
+ */
+static bool walk_quickly(const struct gpaging *p, uint64_t va,
+			 enum gwalk_access access, const struct gwalk_mem *mem,
+			 gpa_t *pa, uint64_t *left)
+{
+	const uint64_t rights = (access == GW_WRITE ? PTE_RW : 0) |
+				(p->user ? PTE_US : 0);
+	uint64_t table = p->cr3 & PTE_ADDR, all = ~0ull, any = 0, entry, size;
+	unsigned shift = 39;
+
+	if (access == GW_EXEC || !(p->efer & EFER_NXE))
+		return false;
+	for (;; shift -= 9) {
+		const uint64_t at = table + (va >> shift & 511) * 8;
+
+		if (!mem->read(mem->ctx, GPA(at), &entry, 8) ||
+		    (entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A))
+			return false;
+		all &= entry;
+		any |= entry;
+		if (shift == 12 || (entry & PTE_PS))
+			break;
+		table = entry & PTE_ADDR;
+	}
+	size = BIT(shift);
+	if (shift > 30 || (any & paging_4.rsvd) ||
+	    (shift > 12 && (entry & (size - BIT(13)))) ||
+	    (all & rights) != rights ||
+	    (access == GW_WRITE && !(entry & PTE_D)) ||
+	    (!p->user && (p->cr4 & CR4_SMAP)))
+		return false;
+	return finish(entry & PTE_ADDR & ~(size - 1), size, va, pa, left) == OK;
+}
+
 enum err gwalk(const struct gpaging *p, gva_t va_, enum gwalk_access access,
 	       const struct gwalk_mem *mem, gpa_t *pa, uint64_t *left)
 {
@@ -237,6 +274,8 @@ enum err gwalk(const struct gpaging *p, gva_t va_, enum gwalk_access access,
 		va = (uint32_t)va;
 	else if (!is_canonical(m, va))
 		return ERR_FAULT;
+	if (m == &paging_4 && walk_quickly(p, va, access, mem, pa, left))
+		return OK;
 	if (m->levels == 0)
 		return finish(ALIGN_DOWN(va, PAGE_SIZE), PAGE_SIZE, va, pa,
 			      left);

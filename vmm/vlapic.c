@@ -252,11 +252,8 @@ void vlapic_tick(struct vlapic *a, uint64_t now)
 
 bool vlapic_waits(const struct vlapic *a)
 {
-	uint32_t any = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		any |= a->irr[i];
-	return any;
+	return a->irr[0] | a->irr[1] | a->irr[2] | a->irr[3] | a->irr[4] |
+	       a->irr[5] | a->irr[6] | a->irr[7];
 }
 
 bool vlapic_level(const struct vlapic *a, unsigned vector)

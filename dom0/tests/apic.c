@@ -131,10 +131,72 @@ static void given_once(void)
 	wait(NULL);
 }
 
+/* --- 64-bit mode ----------------------------------------------------------- */
+
+#define PML4	0x10000u
+#define PDPT	0x11000u
+#define CR0_ON	0x80000011u /* PG ET PE */
+#define CR4_PAE 0x20u
+#define EFER_ON 0x500u	    /* LMA LME */
+
+static void start_64(const uint8_t *code, size_t len)
+{
+	struct kvm_segment data = { .limit = 0xffffffff, .selector = 0x10,
+				    .type = 3, .present = 1, .db = 1, .s = 1,
+				    .g = 1 };
+	struct kvm_regs regs = { .rip = LOAD, .rflags = RFLAGS_1,
+				 .rsp = 0x8000 };
+	struct kvm_sregs s;
+
+	ioctl(cpu, KVM_GET_SREGS, &s);
+	s.ds = s.es = s.ss = s.fs = s.gs = data;
+	s.cs = data;
+	s.cs.selector = 8;
+	s.cs.type = 11;
+	s.cs.db = 0;
+	s.cs.l = 1;
+	s.cr0 = CR0_ON;
+	s.cr3 = PML4;
+	s.cr4 = CR4_PAE;
+	s.efer = EFER_ON;
+	*(uint64_t *)(void *)(ram + PML4) = PDPT | 3;
+	*(uint64_t *)(void *)(ram + PDPT) = 0x83; /* 1 GiB */
+	memcpy(ram + LOAD, code, len);
+	expect(ioctl(cpu, KVM_SET_SREGS, &s) == 0 &&
+	       ioctl(cpu, KVM_SET_REGS, &regs) == 0, "64-bit mode");
+}
+
+/* CR8 is written while the client waits for a window. */
+static void cr8(void)
+{
+	static const uint8_t code[] = {
+		0x6a, 0x05, 0x58,	/* push $5; pop %rax */
+		0x44, 0x0f, 0x22, 0xc0, /* mov %rax, %cr8 */
+		0x44, 0x0f, 0x20, 0xc3, /* mov %cr8, %rbx */
+		0x6a, 0x09, 0x41, 0x59, /* push $9; pop %r9 */
+		0x45, 0x0f, 0x22, 0xc1, /* mov %r9, %cr8 */
+		0xe6, 0x80,		/* out %al, $0x80 */
+		0xfb, 0x90, 0xeb, 0xfd, /* sti; 1: nop; jmp 1b */
+	};
+	struct kvm_regs regs;
+
+	machine();
+	start_64(code, sizeof(code));
+	run->cr8 = 0;
+	run->request_interrupt_window = 1;
+	if (!runs(KVM_EXIT_IO, "out"))
+		return;
+	expect(run->cr8 == 9, "CR8 %llu, not 9", run->cr8);
+	ioctl(cpu, KVM_GET_REGS, &regs);
+	expect(regs.rbx == 5, "CR8 read as %llu, not 5", regs.rbx);
+	runs(KVM_EXIT_IRQ_WINDOW_OPEN, "window");
+}
+
 int main(void)
 {
 	tpr();
 	given_once();
+	cr8();
 	printf("apic: %u checks, %u failed.\n", checks, failures);
 	return failures ? 1 : 0;
 }

@@ -8,6 +8,7 @@
 #include "vmcb.h"
 #include "../dom0.h"
 #include "../domu.h"
+#include "../gwalk.h"
 #include "../mem.h"
 #include "../string.h"
 
@@ -36,6 +37,7 @@
 #define MSRPM_SIZE	   (8 * KIB)
 #define IOPM_SIZE	   (12 * KIB)
 #define MSR_TSC_AUX	   0xc0000103
+#define CR8_INSN	   4 /* bytes */
 #define ATTR(a)		   ((uint16_t)(((a) & 0xff) | (((a) >> 4) & 0xf00)))
 #define UNATTR(a)	   ((uint16_t)(((a) & 0xff) | (((a) & 0xf00) << 4)))
 #define UNUSABLE	   BIT(8) /* of struct luv_segment */
@@ -139,11 +141,13 @@ static void tsc_aux_switch(uint64_t *old, uint64_t new_)
 		wrmsr(MSR_TSC_AUX, new_);
 }
 
+/* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
 	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
 
@@ -152,6 +156,7 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
 	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+	write_cr2(vmcb_of(d)->cr2);
 }
 
 /* Is there an interrupt that svm_domu_queue() has left to the processor? */
@@ -171,6 +176,20 @@ unsigned svm_domu_ready(struct vcpu *v)
 }
 
 /*
+ * A write of CR8 exits as well while V_IRQ is a window: QEMU's TCG aborts when
+ * it finds there that V_IRQ can be taken (cpu_interrupt() without its lock).
+ */
+static void window_intercepts(struct vmcb *b, bool on)
+{
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	b->intercept_cr &= ~(uint32_t)INTERCEPT_CR8_WRITE;
+	if (on) {
+		b->intercept_misc1 |= INTERCEPT_VINTR;
+		b->intercept_cr |= INTERCEPT_CR8_WRITE;
+	}
+}
+
+/*
  * As a virtual interrupt, not by EVENTINJ: QEMU 7.2 keeps the vector of one
  * it has injected (helper_vmrun sets exception_index and goes on), and
  * delivers it again, RFLAGS.IF or not, if it leaves its loop before the next
@@ -182,7 +201,7 @@ void svm_domu_queue(struct vcpu *v, uint32_t event)
 
 	b->v_intr = V_INTR_MASKING | V_INTR_ANY |
 		    V_INTR_VECTOR(event & EVENT_VECTOR) | (b->v_intr & V_TPR);
-	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	window_intercepts(b, false);
 	v->domu->virq = true;
 }
 
@@ -213,10 +232,7 @@ void svm_domu_window(struct vcpu *v, unsigned class)
 	else if (class)
 		irq = V_IRQ | (uint64_t)class << 16;
 	b->v_intr = V_INTR_MASKING | irq | (b->v_intr & V_TPR);
-	if (irq)
-		b->intercept_misc1 |= INTERCEPT_VINTR;
-	else
-		b->intercept_misc1 &= ~(uint32_t)INTERCEPT_VINTR;
+	window_intercepts(b, irq);
 }
 
 void svm_domu_sync(struct vcpu *v)
@@ -234,6 +250,57 @@ void svm_domu_tpr(struct vcpu *v)
 
 	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
 		    v->domu->apic.reg[VLAPIC_TPR] >> 4;
+}
+
+static bool read_entry(void *v, gpa_t pa, void *entry, unsigned size)
+{
+	return guest_read(v, pa, entry, size);
+}
+
+static bool no_change(void *v, gpa_t pa, uint64_t old, uint64_t new_,
+		      unsigned size)
+{
+	(void)v, (void)pa, (void)old, (void)new_, (void)size;
+	return false; /* the fetch has set all Accessed bits */
+}
+
+static bool fetch(struct vcpu *v, uint8_t insn[CR8_INSN])
+{
+	const struct gwalk_mem guest = { v, read_entry, no_change };
+	const struct vmcb *b = vmcb_of(v);
+	struct gpaging p;
+	uint64_t left;
+	gpa_t pa;
+
+	hv->paging(v, &p);
+	for (unsigned i = 0; i < CR8_INSN; i++)
+		if (gwalk(&p, GVA(b->rip + i), GW_EXEC, &guest, &pa, &left) !=
+			    OK || !guest_read(v, pa, insn + i, 1))
+			return false;
+	return true;
+}
+
+/* MOV to CR8: REX.R 0F 22 with a register. APM volume 3 "MOV CRn". */
+bool svm_domu_cr8(struct vcpu *v)
+{
+	struct vmcb *b = vmcb_of(v);
+	uint8_t i[CR8_INSN];
+	unsigned from;
+
+	if (!fetch(v, i) || (i[0] & 0xf4) != 0x44 || i[1] != 0x0f ||
+	    i[2] != 0x22 || (i[3] & 0x38))
+		return false;
+	from = (i[3] & 7) | (i[0] & 1u) << 3;
+	v->gpr[RSP] = b->rsp;
+	if (v->gpr[from] & ~(uint64_t)V_TPR) {
+		hv->inject(v, VEC_GP, 0);
+		return true;
+	}
+	v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)v->gpr[from] << 4;
+	svm_domu_tpr(v);
+	v->exit->insn_len = CR8_INSN;
+	hv->advance(v);
+	return true;
 }
 
 void svm_domu_tsc(struct vcpu *v)

@@ -357,6 +357,8 @@ static bool svm_own(struct vcpu *v)
 		return true;
 	case EXIT_EXCEPTION:
 		return stepped(v, b);
+	case EXIT_CR:
+		return v->vm && svm_domu_cr8(v);
 	case EXIT_INIT:
 		stgi(); /* #SX where VM_CR.R_INIT works */
 		clgi();

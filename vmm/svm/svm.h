@@ -19,4 +19,6 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void svm_domu_tsc(struct vcpu *v);
 void svm_domu_sync(struct vcpu *v);
 void svm_domu_tpr(struct vcpu *v);
+/* A write of CR8 has exited; false: it is not known how it was written. */
+bool svm_domu_cr8(struct vcpu *v);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);

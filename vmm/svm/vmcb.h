@@ -72,6 +72,8 @@ _Static_assert(offsetof(struct vmcb, rax) == 0x5f8, "APM B");
 _Static_assert(offsetof(struct vmcb, cr2) == 0x640, "APM B");
 _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 
+/* intercept_cr */
+#define INTERCEPT_CR8_WRITE BIT(24)
 /* intercept_misc1 */
 #define INTERCEPT_NMI	   BIT(1)
 #define INTERCEPT_INIT	   BIT(3)
@@ -105,6 +107,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 
 /* Exit codes that have a neutral kind: X(code, kind, length without NRIP) */
 #define SVM_EXITS(X)                                                           \
+	X(0x18, CR, 0)                                                         \
 	X(0x41, EXCEPTION, 0)                                                  \
 	X(0x60, INTR, 0)                                                       \
 	X(0x61, NMI, 0)                                                        \
