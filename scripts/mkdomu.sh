@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # mkdomu.sh - make the disk from which dom0 runs virtual machines: stock QEMU
-# with its libraries and firmware, the KVM library, a guest's kernel.
+# with its libraries and firmware, the KVM library, a guest's kernel, and in
+# /guest/disk the same with GRUB before it.
 #   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
 # One ext2 file system over the whole disk, which dom0 mounts and changes root
 # to; FILEs go to /bin. A disk and not an initramfs: only what is touched is
@@ -10,7 +11,7 @@
 # with.
 set -eu
 
-usage() { sed -n '5s/^# */usage: /p' "$0" >&2; exit 2; }
+usage() { sed -n '6s/^# */usage: /p' "$0" >&2; exit 2; }
 program=''
 while getopts g: opt; do
 	case $opt in
@@ -23,6 +24,7 @@ shift $((OPTIND - 1))
 out=$1 kernel=$2 init=$3
 shift 3
 PATH=$PATH:/usr/sbin:/sbin
+here=$(dirname "$0")
 drivers='virtio_pci virtio_mmio virtio_blk virtio_net virtio_rng'
 kvm='kvm_intel kvm_amd'
 cylinder=$((16 * 63 * 512)) # Bochs wants whole ones
@@ -76,11 +78,24 @@ add_modules "$g/modules" $drivers
 
 r=$tmp/root
 busybox_root "$r"
-mkdir -p "$r/guest" "$r/usr/bin" "$r/usr/share/qemu" "$r/usr/lib/x86_64-linux-gnu/qemu"
+mkdir -p "$r/guest" "$r/var" "$r/usr/bin" "$r/usr/share/qemu" "$r/usr/lib/x86_64-linux-gnu/qemu"
+ln -s ../tmp "$r/var/tmp" # QEMU's changes to a disk it opens as a snapshot
 cpio_lz4 "$g" "$r/guest/initrd"
 cp "$kernel/vmlinuz" "$r/guest/vmlinuz"
 # shellcheck disable=SC2086 # words
 add_modules "$r/modules" $kvm
+cp /boot/memtest86+x64.bin "$r/guest/memtest"
+cat > "$tmp/grub.cfg" <<END
+serial --port=0x3f8 --speed=115200
+terminal_output serial
+set timeout=0
+menuentry "a domU" {
+	linux /boot/vmlinuz console=ttyS0 quiet panic=-1 domu.cpus=1 domu.run=clock
+	initrd /boot/initrd
+}
+END
+"$here/mkimage.sh" "$r/guest/disk" "$tmp/grub.cfg" \
+	"vmlinuz=$r/guest/vmlinuz" "initrd=$r/guest/initrd"
 
 add_libraries()
 {
@@ -103,6 +118,8 @@ done
 for rom in kvmvapic.bin linuxboot_dma.bin multiboot_dma.bin pvh.bin; do
 	cp "/usr/share/qemu/$rom" "$r/usr/share/qemu/"
 done
+mkdir -p "$r/usr/share/OVMF"
+cp /usr/share/OVMF/OVMF_CODE.fd /usr/share/OVMF/OVMF_VARS.fd "$r/usr/share/OVMF/"
 for f; do
 	rm -f "$r/bin/${f##*/}"
 	cp "$f" "$r/bin/"
