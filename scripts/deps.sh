@@ -125,6 +125,7 @@ fetch_charts()
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
 	(cd "$tmp" && npm pack --silent "$CHARTS" >log 2>&1) ||
+		(cd "$tmp" && sleep 10 && npm pack --silent "$CHARTS" >log 2>&1) ||
 		{ cat "$tmp/log" >&2; die "cannot fetch $CHARTS with npm"; }
 	tar -xzf "$tmp"/*.tgz -C "$tmp"
 	echo "$CHARTS_SHA256  $tmp/package/dist/echarts.min.js" |

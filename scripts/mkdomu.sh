@@ -11,7 +11,7 @@
 # with.
 set -eu
 
-usage() { sed -n '6s/^# */usage: /p' "$0" >&2; exit 2; }
+usage() { sed -n '6s/^#  */usage: /p' "$0" >&2; exit 2; }
 program=''
 while getopts g: opt; do
 	case $opt in

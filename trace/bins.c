@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bins.c - see bins.h.
+ */
 #include "bins.h"
 #include "memory.h"
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bt_apart.c - see bt_apart.h; symbolic links in a temporary folder.
+ */
 #include "bt_apart.h"
 #include "memory.h"
 

@@ -171,8 +171,9 @@ static const struct plan *plan_of(struct bt_schema *s, const bt_event_class *c)
 static uint16_t dom_of(struct bt_schema *s, const bt_event *e)
 {
 	static const char *const names[] = { "perf_pid", "pid", "vpid" };
-	const bt_field *in[] = { bt_event_borrow_payload_field_const(e),
-				 bt_event_borrow_common_context_field_const(e) };
+	const bt_field *in[] = {
+		bt_event_borrow_payload_field_const(e),
+		bt_event_borrow_common_context_field_const(e) };
 	uint64_t pid = 0;
 	unsigned i;
 

@@ -144,9 +144,9 @@ static json_t *json_row(const struct side *a, const struct side *b,
 {
 	const struct sample *x = &a->time[d][k], *y = &b->time[d][k];
 
-	return json_pack("{s:s s:s s:I s:I s:o s:o}", "dom", d ? "domU" : "dom0",
-			 "exit", events_kind(k), "a_count", (json_int_t)x->seen,
-			 "b_count", (json_int_t)y->seen, "median",
+	return json_pack("{s:s s:s s:I s:I s:o s:o}", "dom",
+			 d ? "domU" : "dom0", "exit", events_kind(k), "a_count",
+			 (json_int_t)x->seen, "b_count", (json_int_t)y->seen, "median",
 			 json_estimate(x, y, SAMPLE_MEDIAN, confidence), "mean",
 			 json_estimate(x, y, SAMPLE_MEAN, confidence));
 }

@@ -55,8 +55,8 @@ static enum status usage(FILE *f)
 {
 	fputs("usage: luvtop [options] FOLDER\n"
 	      "  -i SECONDS              interval (1)\n"
-	      "  -a                      show all since the begin, not the last "
-	      "interval\n"
+	      "  -a                      show all since the begin, not the "
+	      "last interval\n"
 	      "  -b                      text, no screen\n"
 	      "  -n N                    end after N intervals\n"
 	      "  -S [DOM=]FILE[+OFFSET]  names: System.map, kallsyms or ELF\n"

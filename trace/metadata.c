@@ -101,8 +101,8 @@ static void head(FILE *f, const struct metadata *m)
 		"\tbyte_order = le;\n\tpacket.header := struct {\n"
 		"\t\tinteger { size = 32; align = 8; base = 16; } magic;\n"
 		"\t\tinteger { size = 8; align = 8; base = 16; } uuid[16];\n"
-		"\t\tinteger { size = 32; align = 8; } stream_id;\n\t};\n};\n\n",
-		uuid);
+		"\t\tinteger { size = 32; align = 8; } stream_id;\n"
+		"\t};\n};\n\n", uuid);
 	fprintf(f, "env {\n\tdomain = \"hypervisor\";\n"
 		"\ttracer_name = \"luvalley\";\n\ttracer_major = 1;\n"
 		"\tisa = %u;\n\tbuild = \"%s\";\n};\n\n", m->isa, m->build);
@@ -179,13 +179,15 @@ bool metadata_parse(const char *text, struct metadata *m)
 	return mark && same_layout(mark) &&
 	       parse_uuid(value(text, "\tuuid = \""), m->uuid) &&
 	       sscanf(value(text, "\tisa = "), "%hhu;", &m->isa) == 1 &&
-	       sscanf(value(text, "\tbuild = "), "\"%31[^\"]\"", m->build) >= 0 &&
+	       sscanf(value(text, "\tbuild = "), "\"%31[^\"]\"",
+		      m->build) >= 0 &&
 	       sscanf(value(text, "\tfreq = "), "%" SCNu64, &m->tsc_hz) == 1 &&
 	       sscanf(value(text, "\tprecision = "), "%" SCNu64,
 		      &m->precision) == 1 &&
 	       sscanf(value(text, "\toffset_s = "), "%" SCNd64,
 		      &m->offset_s) == 1 &&
-	       sscanf(value(text, "\toffset = "), "%" SCNu64, &m->offset) == 1 &&
+	       sscanf(value(text, "\toffset = "), "%" SCNu64,
+		      &m->offset) == 1 &&
 	       sscanf(value(text, "\tabsolute = "), "%5[a-z]", absolute) == 1 &&
 	       (m->absolute = strcmp(absolute, "true") == 0, valid(m));
 }

@@ -108,25 +108,25 @@ void native_look(struct native *n)
 		if (left < (off_t)sizeof(p) ||
 		    !read_at(n, &p, sizeof(p), n->indexed)) {
 			if (n->complain)
-				damaged(n, "%s: ends within the head of a packet, "
-					"at byte %jd: it was cut off", n->path,
-					(intmax_t)n->indexed);
+				damaged(n, "%s: ends within the head of a "
+					"packet, at byte %jd: it was cut off",
+					n->path, (intmax_t)n->indexed);
 			break;
 		}
 		wrong = head_wrong(n, &p);
 		if (wrong) {
-			damaged(n, "%s: byte %jd: %s: damaged, or not a file of "
-				"this capture", n->path, (intmax_t)n->indexed,
-				wrong);
+			damaged(n, "%s: byte %jd: %s: damaged, or not a file "
+				"of this capture", n->path,
+				(intmax_t)n->indexed, wrong);
 			n->indexed = resync(n, n->indexed, st.st_size);
 			continue;
 		}
 		if ((uint64_t)left < p.packet_size / 8) {
 			if (!n->complain)
 				break; /* it is being written */
-			damaged(n, "%s: ends within packet %" PRIu64 ", %" PRIu64
-				" bytes short: it was cut off", n->path,
-				p.packet_seq_num, p.packet_size / 8 -
+			damaged(n, "%s: ends within packet %" PRIu64 ", "
+				"%" PRIu64 " bytes short: it was cut off",
+				n->path, p.packet_seq_num, p.packet_size / 8 -
 				(uint64_t)left);
 		}
 		add_packet(n, &p);
@@ -172,8 +172,8 @@ static bool load_packet(struct native *n, const struct native_packet *where)
 	n->at = sizeof(p);
 	n->end = (size_t)got & ~(size_t)7;
 	if (p.timestamp_begin < n->last)
-		damaged(n, "%s: packet %" PRIu64 " begins before the one before "
-			"it has ended", n->path, p.packet_seq_num);
+		damaged(n, "%s: packet %" PRIu64 " begins before the one "
+			"before it has ended", n->path, p.packet_seq_num);
 	n->last = p.timestamp_begin;
 	n->limit = p.timestamp_end;
 	losses(n, &p);

@@ -140,8 +140,8 @@ static json_t *row(const struct report *r, const struct row *row)
 		histogram_each(h, bucket, &b);
 	if (row->key.has_sub && !row->key.rest)
 		events_sub(key, row->key.dom, row->key.kind, row->key.sub);
-	return json_pack("{s:i s:i s:s s:o s:f s:f s:f s:f s:f s:f s:f s:f s:o}",
-		"dom", (int)row->key.dom, "kind", (int)row->key.kind, "key",
+	return json_pack("{s:i s:i s:s s:o s:f s:f s:f s:f s:f s:f s:f s:f "
+		"s:o}", "dom", (int)row->key.dom, "kind", (int)row->key.kind, "key",
 		row->key.has_sub ? key : "", "count", u64(h->count), "sum",
 		ns(r, h->sum), "vmm", ns(r, row->vmm), "min", ns(r, h->min),
 		"p50", ns(r, histogram_quantile(h, 0.5)),

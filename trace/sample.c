@@ -100,7 +100,8 @@ static double median_of(const double *sorted, size_t n)
 static double worth(const struct sample *s)
 {
 	const size_t block = s->count / BLOCKS;
-	const double n = (double)s->count, all = variance_of(s->value, s->count);
+	const double n = (double)s->count;
+	const double all = variance_of(s->value, s->count);
 	double mean[BLOCKS], factor;
 
 	if (block < 10 || all <= 0)

@@ -184,7 +184,7 @@ void stat_print(const struct stat *s)
 		       "times.\n", s->tool.worlds.unpaired);
 }
 
-/* --- `perf kvm stat report` ------------------------------------------------ */
+/* --- `perf kvm stat report` ----------------------------------------------- */
 
 static int by_count(const void *a, const void *b)
 {

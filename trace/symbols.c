@@ -116,8 +116,8 @@ static bool load(struct symbols_file *f, const char *path)
 	fclose(in);
 	if (!ok)
 		snprintf(why, sizeof(why), "%s: no functions in it: give a "
-			 "System.map, a copy of /proc/kallsyms as root sees it, "
-			 "or an ELF file that is not stripped", path);
+			 "System.map, a copy of /proc/kallsyms as root sees "
+			 "it, or an ELF file that is not stripped", path);
 	else
 		qsort(f->symbol, f->symbols, sizeof(*f->symbol), compare);
 	return ok;

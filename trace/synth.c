@@ -26,7 +26,7 @@ static struct options {
 	uint64_t events, seed, lose, packet_size;
 	unsigned cpus, domus;
 	uint8_t isa;
-	const char *slow_kind; /* its handling takes slow_factor times as long */
+	const char *slow_kind; /* takes slow_factor times as long */
 	double slow_factor;
 	const char *only_kind; /* is recorded */
 	const char *symbols, *folder;
@@ -304,7 +304,8 @@ static void play(struct cpu *cpu)
 	cpu->now += (entered - cpu->now) / 2;
 	details(cpu, h, sub);
 	cpu->now = entered;
-	if (h->outcome == TRACE_outcome_RING3 || h->outcome == TRACE_outcome_DOM0)
+	if (h->outcome == TRACE_outcome_RING3 ||
+	    h->outcome == TRACE_outcome_DOM0)
 		to = 0;
 	if (h->outcome == TRACE_outcome_DOMU && opt.domus)
 		to = (uint16_t)(1 + below(cpu, opt.domus));

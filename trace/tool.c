@@ -73,8 +73,9 @@ void tool_losses(const struct tool *t, FILE *f)
 			", as far as the tracer says" :
 			c->problems ? " by the writer" : "");
 		if (gaps)
-			fprintf(f, "; %" PRIu64 " exits were not to be recorded, "
-				"so that times are known in part", gaps);
+			fprintf(f, "; %" PRIu64 " exits were not to be "
+				"recorded, so that times are known in part",
+				gaps);
 		fputs(".\n", f);
 		return;
 	}

@@ -30,8 +30,8 @@ void top_screen_summary(const struct top *t, char *out, size_t len)
 	for (unsigned i = 0; i < t->worlds.cpus; i++)
 		gaps += t->worlds.cpu[i].gaps;
 	snprintf(out, len, "%s: %.3f s, %u CPUs, %.0f exits/s; %s: %.3f s, lost "
-		 "%" PRIu64 ", exits missing %" PRIu64, t->capture.folder, t->all_seconds,
-		 t->worlds.cpus, exits_per_second(t), t->total ? "shown: all" :
+		 "%" PRIu64 ", exits missing %" PRIu64, t->capture.folder,
+		 t->all_seconds, t->worlds.cpus, exits_per_second(t), t->total ? "shown: all" :
 		 "shown: the last", t->total ? t->all_seconds : t->seconds,
 		 t->capture.lost, gaps);
 }
@@ -42,8 +42,8 @@ void top_screen_head(const struct top *t, char *out, size_t len)
 		[TOP_REASONS] = "DOMAIN EXIT", [TOP_KEYS] = "KEY",
 		[TOP_ADDRESSES] = "ADDRESS" };
 
-	snprintf(out, len, "%-36s %10s %10s %6s %6s %9s %9s %9s", first[t->level],
-		 "COUNT", "RATE/s", "TIME%", "VMM%", "p50 us", "p99 us",
+	snprintf(out, len, "%-36s %10s %10s %6s %6s %9s %9s %9s",
+		 first[t->level], "COUNT", "RATE/s", "TIME%", "VMM%", "p50 us", "p99 us",
 		 "MAX us");
 }
 

@@ -83,7 +83,8 @@ static void goes_on(struct worlds *w, struct worlds_vcpu *v, uint64_t now,
 	v->dom0 += ticks - vmm;
 	handled(w, &(struct worlds_handled){
 		.exit = &v->exit, .cpu = v->cpu, .ticks = ticks, .vmm = vmm,
-		.left = true, .flow = v->flow, .again = now, .again_cpu = cpu });
+		.left = true, .flow = v->flow, .again = now,
+		.again_cpu = cpu });
 }
 
 /* What the CPU did since its last entry. */

@@ -45,6 +45,12 @@ struct input {
 static struct luv_info vmm;
 static bool with_vms; /* "vms": a virtual machine to aim at as well */
 static long vm; /* a virtual machine whose RAM is all HLT */
+static uint64_t token[2];
+/* What trace_control and trace_read take. */
+static struct luv_trace_control trace_on = { LUV_TRACE_FLIGHT, 0, ~0ull, ~0ull,
+					     ~0ull };
+static char trace_packet[64 * 1024];
+static struct luv_trace_read trace_one = { .len = sizeof(trace_packet) };
 static uint64_t calls_wanted, seed;
 static _Atomic uint64_t calls_taken;
 static _Atomic bool failed;
@@ -145,12 +151,24 @@ static uint64_t number(struct fuzzer *f)
 	case 3:
 	case 4:
 		return LUV_CALL(LUV_CALL_vm_slot +
-				below(f, LUV_CALL_vcpu_apic_write -
+				below(f, LUV_CALL_trace_read -
 						 LUV_CALL_vm_slot + 1));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
 	default:
 		return LUV_CALL(below(f, 4));
+	}
+}
+
+static uint64_t trace_buffer(struct fuzzer *f)
+{
+	switch (below(f, 3)) {
+	case 0:
+		return (uintptr_t)&trace_on;
+	case 1:
+		return (uintptr_t)&trace_one;
+	default:
+		return in_buffer(f);
 	}
 }
 
@@ -175,6 +193,13 @@ static struct input make_input(struct fuzzer *f)
 			in.arg[1] = below(f, 5);
 		if (below(f, 2))
 			in.arg[2] = in_buffer(f);
+	}
+	if (with_vms && below(f, 2) &&
+	    ((uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_control) ||
+	     (uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_read))) {
+		in.arg[0] = token[0];
+		in.arg[1] = token[1];
+		in.arg[2] = trace_buffer(f);
 	}
 	return in;
 }
@@ -225,7 +250,7 @@ static bool judge_vm(const struct input *in, long result, struct filled *out)
 {
 	unsigned nr = in->rax & 0xffff;
 
-	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_apic_write)
+	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_trace_read)
 		return result == -LUV_ENOSYS;
 	if (result < 0)
 		return is_error(result);
@@ -246,6 +271,12 @@ static bool judge_vm(const struct input *in, long result, struct filled *out)
 		*out = (struct filled){ in->arg[1],
 					min_u64(in->arg[2], result) };
 		return result == sizeof(struct luv_vm_stat);
+	case LUV_CALL_trace_info:
+		*out = (struct filled){ in->arg[0],
+					min_u64(in->arg[1], result) };
+		return result == sizeof(struct luv_trace_info);
+	case LUV_CALL_trace_read:
+		return result <= (long)sizeof(trace_packet);
 	case LUV_CALL_vm_msi:
 	case LUV_CALL_vcpu_kick:
 	case LUV_CALL_vcpu_nmi:
@@ -441,7 +472,7 @@ static bool parse_u64(const char *text, uint64_t *value)
 static void make_vm(void)
 {
 	struct luv_slot slot = { .len = VM_RAM };
-	uint32_t w[4];
+	uint64_t w[4];
 	void *ram = mmap(NULL, VM_RAM, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
@@ -449,10 +480,13 @@ static void make_vm(void)
 	require(!ioperm(LUV_TOKEN_PORT, 16, 1), "ioperm on the token's port");
 	for (int i = 0; i < 4; i++)
 		w[i] = inl(LUV_TOKEN_PORT + 4 * i);
+	token[0] = w[0] | w[1] << 32;
+	token[1] = w[2] | w[3] << 32;
+	memset(trace_packet, 1, sizeof(trace_packet)); /* present */
+	trace_one.buf = (uintptr_t)trace_packet;
 	memset(ram, 0xf4, VM_RAM);
 	slot.hva = (uintptr_t)ram;
-	vm = luv_call(LUV_CALL_vm_create, w[0] | (uint64_t)w[1] << 32,
-		      w[2] | (uint64_t)w[3] << 32, 0, 0, 0);
+	vm = luv_call(LUV_CALL_vm_create, token[0], token[1], 0, 0, 0);
 	require(vm > 0 && !luv_call(LUV_CALL_vm_slot, vm, (uintptr_t)&slot, 0,
 				    0, 0) &&
 		!luv_call(LUV_CALL_vcpu_create, vm, 0, 0, 0, 0) &&
