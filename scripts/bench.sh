@@ -116,12 +116,6 @@ derive()
 			if ((call[i] "_median_ticks") in f)
 				printf "%s_net %.0f\n", call[i], f[call[i] "_median_ticks"] - f["empty_median_ticks"]
 		for (k in f) {
-			if (k ~ /^(micro|no_irqchip|qemu)_.*_median$/) {
-				w = k
-				sub(/_.*/, "", w)
-				printf "%s %.0f\n", substr(k, 1, length(k) - 6) "net",
-					f[k] - f[(w == "qemu" ? w : "micro") "_tsc_median"]
-			}
 			if (k ~ /^info_vms_0_exits_.*_count$/ && k !~ /external-interrupt/)
 				domu_exits += f[k]
 		}

@@ -93,7 +93,7 @@ static int load_access(struct emul_ctx *c, struct access *a)
 	for (; s->piece < a->pieces; s->piece++) {
 		const struct piece *p = &a->piece[s->piece];
 
-		if (!c->ops->read_gpa(c, p->gpa, a->data.b + p->off, p->len))
+		if (!emul_read(c, p->gpa, a->data.b + p->off, p->len))
 			return ask_mmio(c, EMUL_MMIO_READ, a);
 	}
 	s->piece = 0;
@@ -107,8 +107,8 @@ static bool load_bulk(struct emul_ctx *c)
 
 	if (s->insn->op != OP_OUTS || s->bulk < 2)
 		return false;
-	if (c->ops->read_gpa(c, s->a[0].piece[0].gpa, c->pio_data,
-			     s->bulk * s->insn->size))
+	if (emul_read(c, s->a[0].piece[0].gpa, c->pio_data,
+		      s->bulk * s->insn->size))
 		return true;
 	s->bulk = 1;
 	return false;

@@ -52,9 +52,12 @@ struct emul_ctx;
 
 /* None may be NULL but the last two. A range never crosses a 4 KiB page. */
 struct emul_ops {
-	/* Copy; false, with nothing copied: not RAM (to read, to write). */
-	bool (*read_gpa)(struct emul_ctx *c, uint64_t gpa, void *buf,
-			 unsigned len);
+	/*
+	 * Where `len` bytes of RAM are to be read; NULL: not RAM. Good until
+	 * emul_ctx.memory is another number.
+	 */
+	const void *(*ram)(struct emul_ctx *c, uint64_t gpa, unsigned len);
+	/* Copy; false, with nothing copied: not RAM that can be written. */
 	bool (*write_gpa)(struct emul_ctx *c, uint64_t gpa, const void *buf,
 			  unsigned len);
 	/* Atomically old -> new_; `len` 1, 2, 4, 8, any alignment. */
@@ -101,6 +104,9 @@ struct emul_ctx {
 	uint8_t insn[15], insn_len;
 	bool hint_valid, hint_write;
 	uint64_t hint_gpa;
+
+	/* Which guest memory it is: see emul_ops.ram. In. */
+	uint64_t memory;
 
 	/* A REP stops at the next iteration: an interrupt waits. In. */
 	bool stop;

@@ -51,7 +51,7 @@ static int move(struct emul_ctx *c, uint64_t gpa, unsigned size, bool write)
 		s->a[0].data.q[0] = emul_operand(c, &insn->src);
 		if (!c->ops->write_gpa(c, gpa, s->a[0].data.b, size))
 			return ask(c, gpa, size, true);
-	} else if (!c->ops->read_gpa(c, gpa, s->a[0].data.b, size)) {
+	} else if (!emul_read(c, gpa, s->a[0].data.b, size)) {
 		return ask(c, gpa, size, false);
 	}
 	return finish(c);

@@ -14,6 +14,7 @@
 
 #include "emul.h"
 #include <stddef.h>
+#include <string.h>
 
 #define CR0_PE	   (UINT64_C(1) << 0)
 #define CR0_WP	   (UINT64_C(1) << 16)
@@ -122,9 +123,10 @@ enum xlat_access { XLAT_READ, XLAT_WRITE, XLAT_EXEC };
 struct xlat {
 	uint64_t key; /* linear page, and in its low bits what was checked */
 	uint64_t cr0, cr3, cr4, efer;
+	uint64_t memory; /* emul_ctx's */
 	uint64_t gpa; /* of the page */
 	uint8_t entries, entry_size; /* entries 0: an empty row */
-	struct { uint64_t gpa, value; } entry[WALK_MAX];
+	struct { uint64_t gpa, value; const void *at; } entry[WALK_MAX];
 };
 
 enum phase { PHASE_PREPARE, PHASE_LOAD, PHASE_EXEC, PHASE_STORE,
@@ -213,6 +215,16 @@ static inline uint64_t emul_merge(uint64_t old, uint64_t value, unsigned shift,
 	if (size >= 4) /* 4 bytes clear the upper half */
 		return value & mask;
 	return (old & ~mask) | (value << shift & mask);
+}
+
+static inline bool emul_read(struct emul_ctx *c, uint64_t gpa, void *buf,
+			     unsigned len)
+{
+	const void *at = c->ops->ram(c, gpa, len);
+
+	if (at)
+		memcpy(buf, at, len);
+	return at;
 }
 
 /* --- emul_decode.c --------------------------------------------------------- */

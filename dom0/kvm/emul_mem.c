@@ -148,7 +148,7 @@ int emul_read_code(struct emul_ctx *c, uint64_t linear, uint8_t *buf,
 
 		if (r != GO_ON)
 			return r;
-		if (!c->ops->read_gpa(c, gpa, buf, len))
+		if (!emul_read(c, gpa, buf, len))
 			return EMUL_UNHANDLED;
 		linear += len;
 		if (code_size(c) != 8)

@@ -150,6 +150,19 @@ static bool is_allowed(const struct emul_ctx *c, const struct walk *w)
 	return w->access != XLAT_WRITE || w->write || !(c->cr0 & CR0_WP);
 }
 
+static uint64_t entry_at(const void *at, unsigned size)
+{
+	uint64_t wide;
+	uint32_t narrow;
+
+	if (size == sizeof(wide)) {
+		memcpy(&wide, at, sizeof(wide));
+		return wide;
+	}
+	memcpy(&narrow, at, sizeof(narrow));
+	return narrow;
+}
+
 /* The entries down to the leaf; w->level is the leaf's. */
 static int read_entries(struct emul_ctx *c, struct walk *w, struct xlat *x,
 			uint64_t linear)
@@ -161,11 +174,14 @@ static int read_entries(struct emul_ctx *c, struct walk *w, struct xlat *x,
 		const uint64_t index = linear >> shift_of(m, w->level) &
 				       (BIT(m->index_bits) - 1);
 		const uint64_t gpa = table + index * m->entry_size;
-		uint64_t entry = 0;
+		const void *at = c->ops->ram(c, gpa, m->entry_size);
+		uint64_t entry;
 
-		if (!c->ops->read_gpa(c, gpa, &entry, m->entry_size))
+		if (!at)
 			return EMUL_UNHANDLED;
+		entry = entry_at(at, m->entry_size);
 		x->entry[x->entries].gpa = gpa;
+		x->entry[x->entries].at = at;
 		x->entry[x->entries++].value = entry;
 		if (!(entry & PTE_P))
 			return page_fault(c, w, linear, 0);
@@ -245,19 +261,16 @@ static uint64_t key_of(const struct emul_ctx *c, uint64_t linear,
 	       (is_user(c) ? 4u : 0u) | (c->rflags & RFLAGS_AC ? 8u : 0u);
 }
 
-static bool is_hit(struct emul_ctx *c, const struct xlat *x, uint64_t key)
+static bool is_hit(const struct emul_ctx *c, const struct xlat *x, uint64_t key)
 {
 	if (x->entries == 0 || x->key != key || x->cr0 != c->cr0 ||
-	    x->cr3 != c->cr3 || x->cr4 != c->cr4 || x->efer != c->efer)
+	    x->cr3 != c->cr3 || x->cr4 != c->cr4 || x->efer != c->efer ||
+	    x->memory != c->memory)
 		return false;
-	for (unsigned i = 0; i < x->entries; i++) {
-		uint64_t now = 0;
-
-		if (!c->ops->read_gpa(c, x->entry[i].gpa, &now,
-				      x->entry_size) ||
-		    now != x->entry[i].value)
+	for (unsigned i = 0; i < x->entries; i++)
+		if (entry_at(x->entry[i].at, x->entry_size) !=
+		    x->entry[i].value)
 			return false;
-	}
 	return true;
 }
 
@@ -295,6 +308,7 @@ int emul_translate(struct emul_ctx *c, uint64_t linear, unsigned access,
 		x->cr3 = c->cr3;
 		x->cr4 = c->cr4;
 		x->efer = c->efer;
+		x->memory = c->memory;
 	}
 	*gpa = x->gpa | (linear & 0xfff);
 	return GO_ON;

@@ -22,7 +22,7 @@ static uint64_t rnd(void)
 
 static bool walk_read(void *ctx, gpa_t pa, void *entry, unsigned size)
 {
-	return rig_read(ctx, pa.v, entry, size);
+	return emul_read(ctx, pa.v, entry, size);
 }
 
 static bool walk_cas(void *ctx, gpa_t pa, uint64_t old, uint64_t new_,

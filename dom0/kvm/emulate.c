@@ -27,15 +27,20 @@ static struct vcpu *vcpu_of(struct emul_ctx *c)
 	return c->opaque;
 }
 
-static bool read_gpa(struct emul_ctx *c, uint64_t gpa, void *buf, unsigned len)
+static const void *ram(struct emul_ctx *c, uint64_t gpa, unsigned len)
 {
-	return memory_read(&vcpu_of(c)->vm->memory, gpa, buf, len);
+	(void)len;
+	return memory_ram(&vcpu_of(c)->vm->memory, gpa, false);
 }
 
 static bool write_gpa(struct emul_ctx *c, uint64_t gpa, const void *buf,
 		      unsigned len)
 {
-	return memory_write(&vcpu_of(c)->vm->memory, gpa, buf, len);
+	void *at = memory_ram(&vcpu_of(c)->vm->memory, gpa, true);
+
+	if (at)
+		memcpy(at, buf, len);
+	return at;
 }
 
 static enum emul_cas cas_gpa(struct emul_ctx *c, uint64_t gpa, uint64_t old,
@@ -61,7 +66,7 @@ static void set_xmm(struct emul_ctx *c, unsigned reg, const void *buf16)
 	fpu_set_xmm(vcpu_of(c), reg, buf16);
 }
 
-static const struct emul_ops ops = { read_gpa, write_gpa, cas_gpa, get_xmm,
+static const struct emul_ops ops = { ram, write_gpa, cas_gpa, get_xmm,
 				     set_xmm };
 
 bool emulate_init(struct vcpu *v)
@@ -231,12 +236,24 @@ static bool pio_own(struct vcpu *v, bool write)
 	return true;
 }
 
+static enum emul_status step(struct vcpu *v)
+{
+	struct memory *m = &v->vm->memory;
+	enum emul_status status;
+
+	memory_enter(m);
+	v->emul->memory = m->changes;
+	status = emul_step(v->emul);
+	memory_leave(m);
+	return status;
+}
+
 static enum emulate_end steps(struct vcpu *v)
 {
 	struct emul_ctx *c = v->emul;
 
 	for (;;) {
-		enum emul_status status = emul_step(c);
+		enum emul_status status = step(v);
 
 		switch (status) {
 		case EMUL_DONE:

@@ -217,6 +217,9 @@ long memory_set(struct memory *m, const struct kvm_userspace_memory_region *r)
 		e = slot_move(m, r->slot, &s);
 	else if (!e)
 		e = slot_create(m, r->slot, &s);
+	m->changes++;
+	if (m->slots <= r->slot && !e)
+		m->slots = r->slot + 1;
 	pthread_rwlock_unlock(&m->lock);
 	if (e)
 		debug(1, "slot %u: gpa %#llx, %#llx bytes at %#llx, flags %#x: "
@@ -293,7 +296,7 @@ long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write)
 const struct slot *memory_find(const struct memory *m, uint64_t gpa,
 			       uint64_t *hva)
 {
-	for (unsigned i = 0; i < LUV_SLOTS; i++) {
+	for (unsigned i = 0; i < m->slots; i++) {
 		const struct slot *s = &m->slot[i];
 
 		if (gpa - s->gpa < s->len) {
@@ -304,64 +307,69 @@ const struct slot *memory_find(const struct memory *m, uint64_t gpa,
 	return NULL;
 }
 
+void *memory_ram(const struct memory *m, uint64_t gpa, bool write)
+{
+	uint64_t hva;
+	const struct slot *s = memory_find(m, gpa, &hva);
+
+	return s && !(write && (s->flags & KVM_MEM_READONLY)) ? (void *)hva :
+								NULL;
+}
+
 bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len)
 {
-	const struct slot *s;
-	uint64_t hva;
+	const void *at;
 
-	pthread_rwlock_rdlock(&m->lock);
-	s = memory_find(m, gpa, &hva);
-	if (s)
-		memcpy(buf, (const void *)hva, len);
-	pthread_rwlock_unlock(&m->lock);
-	return s;
+	memory_enter(m);
+	at = memory_ram(m, gpa, false);
+	if (at)
+		memcpy(buf, at, len);
+	memory_leave(m);
+	return at;
 }
 
 bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 		  unsigned len)
 {
-	const struct slot *s;
-	uint64_t hva;
-	bool ok;
+	void *at;
 
-	pthread_rwlock_rdlock(&m->lock);
-	s = memory_find(m, gpa, &hva);
-	ok = s && !(s->flags & KVM_MEM_READONLY);
-	if (ok)
-		memcpy((void *)hva, buf, len);
-	pthread_rwlock_unlock(&m->lock);
-	return ok;
+	memory_enter(m);
+	at = memory_ram(m, gpa, true);
+	if (at)
+		memcpy(at, buf, len);
+	memory_leave(m);
+	return at;
 }
 
-static bool exchange(uint64_t hva, uint64_t old, uint64_t new_, unsigned len)
+static bool exchange(void *at, uint64_t old, uint64_t new_, unsigned len)
 {
 	bool same;
 
 	switch (len) {
 	case 1:
 		__asm__ volatile("lock cmpxchgb %3, %1"
-				 : "=@ccz"(same), "+m"(*(uint8_t *)hva),
+				 : "=@ccz"(same), "+m"(*(uint8_t *)at),
 				   "+a"(old)
 				 : "q"((uint8_t)new_)
 				 : "memory");
 		return same;
 	case 2:
 		__asm__ volatile("lock cmpxchgw %3, %1"
-				 : "=@ccz"(same), "+m"(*(uint16_t *)hva),
+				 : "=@ccz"(same), "+m"(*(uint16_t *)at),
 				   "+a"(old)
 				 : "r"((uint16_t)new_)
 				 : "memory");
 		return same;
 	case 4:
 		__asm__ volatile("lock cmpxchgl %3, %1"
-				 : "=@ccz"(same), "+m"(*(uint32_t *)hva),
+				 : "=@ccz"(same), "+m"(*(uint32_t *)at),
 				   "+a"(old)
 				 : "r"((uint32_t)new_)
 				 : "memory");
 		return same;
 	default:
 		__asm__ volatile("lock cmpxchgq %3, %1"
-				 : "=@ccz"(same), "+m"(*(uint64_t *)hva),
+				 : "=@ccz"(same), "+m"(*(uint64_t *)at),
 				   "+a"(old)
 				 : "r"(new_)
 				 : "memory");
@@ -369,17 +377,12 @@ static bool exchange(uint64_t hva, uint64_t old, uint64_t new_, unsigned len)
 	}
 }
 
-int memory_exchange(struct memory *m, uint64_t gpa, uint64_t old,
+int memory_exchange(const struct memory *m, uint64_t gpa, uint64_t old,
 		    uint64_t new_, unsigned len)
 {
-	const struct slot *s;
-	int e = -EFAULT;
-	uint64_t hva;
+	void *at = memory_ram(m, gpa, true);
 
-	pthread_rwlock_rdlock(&m->lock);
-	s = memory_find(m, gpa, &hva);
-	if (s && !(s->flags & KVM_MEM_READONLY))
-		e = exchange(hva, old, new_, len) ? 0 : -EAGAIN;
-	pthread_rwlock_unlock(&m->lock);
-	return e;
+	if (!at)
+		return -EFAULT;
+	return exchange(at, old, new_, len) ? 0 : -EAGAIN;
 }

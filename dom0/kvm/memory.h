@@ -30,6 +30,8 @@ struct slot {
 struct memory {
 	pthread_rwlock_t lock;
 	uint64_t vm; /* [I] the VMM's handle, once there is a descriptor */
+	unsigned slots;	  /* those in use are below it */
+	uint64_t changes; /* of the table, so far */
 	struct slot slot[LUV_SLOTS];
 };
 
@@ -61,11 +63,30 @@ bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len);
 bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 		  unsigned len);
 
+/* Between these no slot changes. */
+static inline void memory_enter(struct memory *m)
+{
+	pthread_rwlock_rdlock(&m->lock);
+}
+
+static inline void memory_leave(struct memory *m)
+{
+	pthread_rwlock_unlock(&m->lock);
+}
+
 /*
- * memory_exchange - atomically old -> new_, of 1, 2, 4 or 8 bytes. Returns 0,
- * -EAGAIN: it was not old; -EFAULT: no RAM that may be written.
+ * memory_ram - where the client has a byte of RAM, and what is behind it in
+ * its page; NULL: there is none, or it may not be written. For who has
+ * entered; true as long as `changes` is what it was.
  */
-int memory_exchange(struct memory *m, uint64_t gpa, uint64_t old,
+void *memory_ram(const struct memory *m, uint64_t gpa, bool write);
+
+/*
+ * memory_exchange - atomically old -> new_, of 1, 2, 4 or 8 bytes. For who has
+ * entered. Returns 0, -EAGAIN: it was not old; -EFAULT: no RAM that may be
+ * written.
+ */
+int memory_exchange(const struct memory *m, uint64_t gpa, uint64_t old,
 		    uint64_t new_, unsigned len);
 
 /*

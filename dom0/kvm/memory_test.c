@@ -229,6 +229,13 @@ static void copies(void **state)
 	assert_int_equal(memory_exchange(m, 0x1011, 0x6677, 0xabcd, 2), 0);
 	assert_int_equal(page[0x11], 0xcd);
 	assert_int_equal(memory_exchange(m, 0x2010, 0, 1, 8), -EFAULT);
+	assert_ptr_equal(memory_ram(m, 0x2010, false), page + 4096 + 0x10);
+	assert_null(memory_ram(m, 0x2010, true));
+	/* Who keeps such a pointer is told when it is no longer true. */
+	v = m->changes;
+	assert_int_equal(set(m, 1, 0, 0, 0, 0), 0);
+	assert_int_not_equal(m->changes, v);
+	assert_null(memory_ram(m, 0x2010, false));
 }
 
 static void everything_is_dirty(void **state)

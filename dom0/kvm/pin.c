@@ -2,6 +2,9 @@
 /*
  * pin.c - see pin.h. io_uring_register(2): IORING_REGISTER_BUFFERS2 with
  * IORING_RSRC_REGISTER_SPARSE, IORING_REGISTER_BUFFERS_UPDATE (Linux 5.19).
+ * Many small rings: to register a huge page the kernel looks through every page
+ * of every buffer of its ring (headpage_already_acct), so the price of a piece
+ * grows with the ring.
  */
 #include "pin.h"
 #include "libluv.h"
@@ -17,40 +20,44 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BUFFERS	     16384 /* the kernel's limit: 32 GiB in pieces */
+#define RING_BUFFERS 32
+#define RINGS	     512
+#define BUFFERS	     (RING_BUFFERS * RINGS) /* 32 GiB in pieces */
 #define TOKEN_LOCKED (-1)
 
 static struct {
 	pthread_mutex_t lock;
-	bool tried;
-	int fd;			  /* [L] < 0: there is none */
+	int fd[RINGS];		  /* [L] of the first `open` rings */
+	unsigned open;		  /* [L] */
 	bool used[BUFFERS];	  /* [L] */
-	unsigned next;		  /* [L] where to look for a free one */
+	unsigned next;		  /* [L] all before it are used */
 	bool warned;		  /* [L] */
-} ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+} rings = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static int ring_register(unsigned op, void *arg, unsigned nr)
+static int ring_register(int fd, unsigned op, void *arg, unsigned nr)
 {
-	return (int)syscall(SYS_io_uring_register, ring.fd, op, arg, nr);
+	return (int)syscall(SYS_io_uring_register, fd, op, arg, nr);
 }
 
-static void ring_open(void)
+/* One ring more. Returns 0 or an errno. */
+static int ring_open(void)
 {
 	struct io_uring_params p = { 0 };
 	struct io_uring_rsrc_register r = {
-		.nr = BUFFERS,
+		.nr = RING_BUFFERS,
 		.flags = IORING_RSRC_REGISTER_SPARSE,
 	};
+	int error, fd = (int)syscall(SYS_io_uring_setup, 1, &p);
 
-	if (ring.tried)
-		return;
-	ring.tried = true;
-	ring.fd = (int)syscall(SYS_io_uring_setup, 1, &p);
-	if (ring.fd >= 0 &&
-	    ring_register(IORING_REGISTER_BUFFERS2, &r, sizeof(r)) < 0) {
-		syscall(SYS_close, ring.fd);
-		ring.fd = -1;
+	if (fd >= 0 &&
+	    ring_register(fd, IORING_REGISTER_BUFFERS2, &r, sizeof(r)) == 0) {
+		rings.fd[rings.open++] = fd;
+		return 0;
 	}
+	error = errno;
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+	return error;
 }
 
 static int buffer_update(unsigned i, void *addr, size_t len)
@@ -58,43 +65,40 @@ static int buffer_update(unsigned i, void *addr, size_t len)
 	struct iovec iov = { addr, len };
 	uint64_t tag = 0;
 	struct io_uring_rsrc_update2 u = {
-		.offset = i,
+		.offset = i % RING_BUFFERS,
 		.data = (uintptr_t)&iov,
 		.tags = (uintptr_t)&tag,
 		.nr = 1,
 	};
 
-	return ring_register(IORING_REGISTER_BUFFERS_UPDATE, &u,
+	return ring_register(rings.fd[i / RING_BUFFERS],
+			     IORING_REGISTER_BUFFERS_UPDATE, &u,
 			     sizeof(u)) == 1 ? 0 : errno;
 }
 
 static int32_t buffer_add(void *addr, size_t len, int *error)
 {
-	*error = ENOSPC;
-	ring_open();
-	if (ring.fd < 0) {
-		*error = ENOSYS;
-		return 0;
-	}
-	for (unsigned n = 0; n < BUFFERS; n++) {
-		unsigned i = (ring.next + n) % BUFFERS;
+	unsigned i = rings.next;
 
-		if (ring.used[i])
-			continue;
+	while (i < BUFFERS && rings.used[i])
+		i++;
+	*error = i < BUFFERS ? 0 : ENOSPC;
+	if (!*error && i / RING_BUFFERS == rings.open)
+		*error = ring_open();
+	if (!*error)
 		*error = buffer_update(i, addr, len);
-		if (*error)
-			return 0;
-		ring.used[i] = true;
-		ring.next = i + 1;
-		return (int32_t)i + 1;
-	}
-	return 0;
+	if (*error)
+		return 0;
+	rings.used[i] = true;
+	rings.next = i + 1;
+	return (int32_t)i + 1;
 }
 
 static const char *advice(int error)
 {
 	switch (error) {
 	case ENOSYS:
+	case EPERM:
 		return "there is no io_uring: set kernel.io_uring_disabled=0";
 	case ENOMEM:
 		return "there is no memory, or RLIMIT_MEMLOCK is too low: "
@@ -116,11 +120,11 @@ static int32_t lock_instead(void *addr, size_t len, int error)
 		    "locked: %s", addr, len / 1024, advice(error));
 		return 0;
 	}
-	if (!ring.warned)
+	if (!rings.warned)
 		say("guest memory at %p cannot be pinned (%s) and is only "
 		    "locked: switch off compaction, KSM and NUMA balancing",
 		    addr, advice(error));
-	ring.warned = true;
+	rings.warned = true;
 	return TOKEN_LOCKED;
 }
 
@@ -129,11 +133,11 @@ int32_t pin_add(void *addr, size_t len)
 	int32_t token;
 	int error;
 
-	pthread_mutex_lock(&ring.lock);
+	pthread_mutex_lock(&rings.lock);
 	token = buffer_add(addr, len, &error);
 	if (!token)
 		token = lock_instead(addr, len, error);
-	pthread_mutex_unlock(&ring.lock);
+	pthread_mutex_unlock(&rings.lock);
 	return token;
 }
 
@@ -143,8 +147,10 @@ void pin_remove(int32_t token)
 
 	if (token <= 0)
 		return;
-	pthread_mutex_lock(&ring.lock);
+	pthread_mutex_lock(&rings.lock);
 	buffer_update(i, NULL, 0);
-	ring.used[i] = false;
-	pthread_mutex_unlock(&ring.lock);
+	rings.used[i] = false;
+	if (i < rings.next)
+		rings.next = i;
+	pthread_mutex_unlock(&rings.lock);
 }
