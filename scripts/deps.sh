@@ -13,7 +13,7 @@ set -eu
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 	libjansson-dev libzydis-dev spin'
 # make trace, and its tests
-TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev zlib1g-dev
+TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev xz-utils zlib1g-dev
 	protobuf-compiler chromium'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios

@@ -95,6 +95,7 @@ bochs-svm) bochs_cpu=model=trinity_apu limit=400 ;;
 esac
 : > "$out/.expect.serial"
 : > "$out/.expect.vmm"
+: > "$out/.expect.trace"
 : > "$out/bochs-extra"
 # What no run may print, unless its scenario says "allow" with the same words.
 cat > "$out/.reject" <<'END'
@@ -148,8 +149,8 @@ set_key()
 	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
 	expect)
 		case $2 in
-		serial\ *|vmm\ *) echo "${2#* }" >> "$out/.expect.${2%% *}" ;;
-		*) die "$scn: expect wants 'serial REGEX' or 'vmm REGEX': $2" ;;
+		serial\ *|vmm\ *|trace\ *) echo "${2#* }" >> "$out/.expect.${2%% *}" ;;
+		*) die "$scn: expect wants 'serial', 'vmm' or 'trace' and a REGEX: $2" ;;
 		esac
 		;;
 	reject) echo "$2" >> "$out/.reject" ;;
@@ -558,6 +559,10 @@ check_trace()
 	"$top/build/trace/luvtrace" stat "$out/trace" > "$out/trace.stat" ||
 		verdict FAIL "luvtrace cannot read the trace"
 	grep -q 'kvm_exit' "$out/trace.txt" || verdict FAIL "the trace has no exit"
+	while read -r re; do
+		grep -qE -- "$re" "$out/trace.stat" ||
+			verdict FAIL "the trace's table has no '$re'"
+	done < "$out/.expect.trace"
 	rm "$out/trace.txt"
 }
 
