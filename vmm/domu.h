@@ -37,6 +37,7 @@ enum domu_wait { WAIT_NONE, WAIT_IN, WAIT_RDMSR, WAIT_WRMSR };
 
 /* What a domU's vCPU has beside struct vcpu, in the same page. */
 struct domu {
+	struct vlapic apic;	/* begins the page: see vlapic_cell */
 	struct vcpu v;
 	uint32_t id;		/* [I] */
 	bool has_apic;		/* [I] */
@@ -70,10 +71,10 @@ struct domu {
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
 	uint64_t debug_dr[4], debug_dr7; /* [p] */
-	struct vlapic apic;
 	struct luv_exit_stat stats[EXIT_KINDS];
 };
 _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
+_Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
 
 #define DOMU_SIPI BIT(8) /* in domu.init: vector below, INIT came before */
 #define DOMU_INIT BIT(9)

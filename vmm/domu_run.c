@@ -123,7 +123,7 @@ static unsigned ready(struct vcpu *v)
 
 	if (v->domu->has_apic && !vlapic_takes_extint(a))
 		now &= 1;
-	return now | (a->reg[VLAPIC_TPR] >> 4 & 15) << 8;
+	return now | (a->reg[VLAPIC_TPR].v >> 4 & 15) << 8;
 }
 
 /* Back to dom0 behind its hypercall, with an answer. */

@@ -32,7 +32,7 @@ static void common_get(const struct domu *u, struct luv_vcpu *s)
 	s->debug_dr7 = u->debug_dr7;
 	s->pv_eoi = u->pv_eoi;
 	if (u->has_apic)
-		s->cr8 = u->apic.reg[VLAPIC_TPR] >> 4;
+		s->cr8 = u->apic.reg[VLAPIC_TPR].v >> 4;
 }
 
 int64_t domu_vcpu_get(const struct gpaging *g, uint64_t handle,
@@ -158,12 +158,14 @@ static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 		u->apic.base = s->apic_base;
 		return;
 	}
-	u->apic.reg[VLAPIC_TPR] = (uint32_t)s->cr8 << 4 |
-				  (u->apic.reg[VLAPIC_TPR] & 0xf);
+	u->apic.reg[VLAPIC_TPR].v = (uint32_t)s->cr8 << 4 |
+				  (u->apic.reg[VLAPIC_TPR].v & 0xf);
 	if (s->pv_eoi != u->pv_eoi)
 		domu_pv_eoi_set(v, s->pv_eoi);
-	if (s->apic_base != u->apic.base)
+	if (s->apic_base != u->apic.base) {
 		u->apic.base = s->apic_base;
+		vlapic_fixed(&u->apic);
+	}
 	if (s->tsc_deadline != u->apic.tsc_deadline)
 		vlapic_set_tsc_deadline(&u->apic, s->tsc_deadline,
 					s->tsc_offset);

@@ -46,7 +46,7 @@ static bool is_lvt(unsigned reg)
 
 static bool enabled(const struct vlapic *a)
 {
-	return (a->base & VLAPIC_BASE_EN) && (a->reg[VLAPIC_SVR] & SVR_ENABLE);
+	return (a->base & VLAPIC_BASE_EN) && (a->reg[VLAPIC_SVR].v & SVR_ENABLE);
 }
 
 static uint32_t x2apic_ldr(uint32_t id)
@@ -54,19 +54,31 @@ static uint32_t x2apic_ldr(uint32_t id)
 	return (id >> 4) << 16 | 1u << (id & 15);
 }
 
+void vlapic_fixed(struct vlapic *a)
+{
+	bool x2 = vlapic_x2apic(a);
+
+	a->reg[VLAPIC_ID].v = x2 ? a->id : a->id << 24;
+	a->reg[VLAPIC_VERSION].v = VERSION;
+	if (x2)
+		a->reg[VLAPIC_LDR].v = x2apic_ldr(a->id);
+}
+
 void vlapic_init(struct vlapic *a)
 {
 	for (unsigned r = 0; r < VLAPIC_REGS; r++)
-		a->reg[r] = 0;
+		a->reg[r].v = 0;
 	for (unsigned i = 0; i < 8; i++)
 		a->irr[i] = a->tmr[i] = 0;
 	for (unsigned r = VLAPIC_LVTT; r <= VLAPIC_LVT_ERROR; r++)
-		a->reg[r] = LVT_MASKED;
-	a->reg[VLAPIC_DFR] = ~0u;
-	a->reg[VLAPIC_SVR] = SVR_RESET;
+		a->reg[r].v = LVT_MASKED;
+	vlapic_fixed(a);
+	a->reg[VLAPIC_DFR].v = ~0u;
+	a->reg[VLAPIC_SVR].v = SVR_RESET;
 	if (a->base & VLAPIC_BASE_BSP) /* as firmware without an APIC needs */
-		a->reg[VLAPIC_LVT0] = MODE_EXTINT;
+		a->reg[VLAPIC_LVT0].v = MODE_EXTINT;
 	a->tsc_deadline = a->deadline = a->start = 0;
+	a->timer_mode = 0;
 }
 
 void vlapic_reset(struct vlapic *a, uint32_t id, bool bsp)
@@ -98,14 +110,14 @@ static int highest_irr(const struct vlapic *a)
 static int highest_isr(const struct vlapic *a)
 {
 	for (int i = 7; i >= 0; i--)
-		if (a->reg[VLAPIC_ISR + i])
-			return i * 32 + top_bit(a->reg[VLAPIC_ISR + i]);
+		if (a->reg[VLAPIC_ISR + i].v)
+			return i * 32 + top_bit(a->reg[VLAPIC_ISR + i].v);
 	return -1;
 }
 
 static uint32_t ppr(const struct vlapic *a)
 {
-	uint32_t tpr = a->reg[VLAPIC_TPR] & 0xff;
+	uint32_t tpr = a->reg[VLAPIC_TPR].v & 0xff;
 	int isr = highest_isr(a);
 	uint32_t served = isr < 0 ? 0 : (uint32_t)isr & 0xf0;
 
@@ -130,7 +142,7 @@ unsigned vlapic_class_behind_tpr(const struct vlapic *a)
 	int irr = highest_irr(a), isr = highest_isr(a);
 
 	if (irr < 0 || !enabled(a) || irr / 16 <= isr / 16 ||
-	    irr / 16 > (int)(a->reg[VLAPIC_TPR] >> 4 & 15))
+	    irr / 16 > (int)(a->reg[VLAPIC_TPR].v >> 4 & 15))
 		return 0;
 	return (unsigned)irr / 16;
 }
@@ -150,7 +162,7 @@ void vlapic_accept(struct vlapic *a, unsigned vector)
 	uint32_t bit = 1u << (vector & 31);
 
 	atomic_fetch_and(&a->irr[vector / 32], ~bit);
-	a->reg[VLAPIC_ISR + vector / 32] |= bit;
+	a->reg[VLAPIC_ISR + vector / 32].v |= bit;
 }
 
 /* Returns the vector if somebody is to hear of it, or 0. */
@@ -160,14 +172,14 @@ static uint8_t end_of_interrupt(struct vlapic *a)
 
 	if (vector < 0)
 		return 0;
-	a->reg[VLAPIC_ISR + vector / 32] &= ~(1u << (vector & 31));
+	a->reg[VLAPIC_ISR + vector / 32].v &= ~(1u << (vector & 31));
 	/* An I/O APIC hears of every vector it says it waits for. */
 	return (uint8_t)vector;
 }
 
 bool vlapic_takes_extint(const struct vlapic *a)
 {
-	uint32_t lvt0 = a->reg[VLAPIC_LVT0];
+	uint32_t lvt0 = a->reg[VLAPIC_LVT0].v;
 
 	return !(a->base & VLAPIC_BASE_EN) ||
 	       (!(lvt0 & LVT_MASKED) && (lvt0 & LVT_MODE) == MODE_EXTINT);
@@ -188,8 +200,8 @@ bool vlapic_matches(const struct vlapic *a, uint32_t dest, bool logical)
 		return (dest >> 16) == (ldr >> 16) &&
 		       (dest & ldr & 0xffff) != 0;
 	}
-	ldr = a->reg[VLAPIC_LDR] >> 24;
-	if (a->reg[VLAPIC_DFR] >> 28 == DFR_FLAT)
+	ldr = a->reg[VLAPIC_LDR].v >> 24;
+	if (a->reg[VLAPIC_DFR].v >> 28 == DFR_FLAT)
 		return (dest & ldr) != 0;
 	return (dest & 0xf0) == (ldr & 0xf0) && (dest & ldr & 0x0f);
 }
@@ -198,14 +210,14 @@ bool vlapic_matches(const struct vlapic *a, uint32_t dest, bool logical)
 
 static unsigned divide_shift(const struct vlapic *a)
 {
-	uint32_t d = a->reg[VLAPIC_TDCR];
+	uint32_t d = a->reg[VLAPIC_TDCR].v;
 
 	return (((d & 3) | (d & 8) >> 1) + 1) & 7; /* 111b divides by 1 */
 }
 
 static uint64_t period(const struct vlapic *a)
 {
-	return (uint64_t)a->reg[VLAPIC_TMICT] << divide_shift(a);
+	return (uint64_t)a->reg[VLAPIC_TMICT].v << divide_shift(a);
 }
 
 static void arm_count(struct vlapic *a, uint64_t now)
@@ -217,7 +229,7 @@ static void arm_count(struct vlapic *a, uint64_t now)
 static uint32_t current_count(const struct vlapic *a, uint64_t now)
 {
 	if (!a->deadline || now >= a->deadline ||
-	    TIMER_MODE(a->reg[VLAPIC_LVTT]) == TIMER_DEADLINE)
+	    TIMER_MODE(a->reg[VLAPIC_LVTT].v) == TIMER_DEADLINE)
 		return 0;
 	return (uint32_t)((a->deadline - now) >> divide_shift(a));
 }
@@ -225,7 +237,7 @@ static uint32_t current_count(const struct vlapic *a, uint64_t now)
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
 			     uint64_t tsc_offset)
 {
-	if (TIMER_MODE(a->reg[VLAPIC_LVTT]) != TIMER_DEADLINE)
+	if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) != TIMER_DEADLINE)
 		return;
 	a->tsc_deadline = value;
 	a->deadline = value ? value - tsc_offset : 0;
@@ -235,7 +247,7 @@ void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
 
 void vlapic_tick(struct vlapic *a, uint64_t now)
 {
-	uint32_t lvt = a->reg[VLAPIC_LVTT];
+	uint32_t lvt = a->reg[VLAPIC_LVTT].v;
 
 	if (!a->deadline || (int64_t)(now - a->deadline) < 0)
 		return;
@@ -292,68 +304,59 @@ static bool readable(const struct vlapic *a, unsigned reg)
 bool vlapic_read(const struct vlapic *a, unsigned reg, uint64_t now,
 		 uint64_t *value)
 {
-	bool x2 = vlapic_x2apic(a);
-
 	if (!readable(a, reg))
 		return false;
-	*value = reg < VLAPIC_REGS ? a->reg[reg] : 0;
-	if (reg == VLAPIC_ID)
-		*value = x2 ? a->id : a->id << 24;
-	else if (reg == VLAPIC_VERSION)
-		*value = VERSION;
-	else if (reg == VLAPIC_LDR && x2)
-		*value = x2apic_ldr(a->id);
-	else if (reg == VLAPIC_PPR)
+	*value = reg < VLAPIC_REGS ? a->reg[reg].v : 0;
+	if (reg == VLAPIC_PPR)
 		*value = ppr(a);
 	else if (reg == VLAPIC_TMCCT)
 		*value = current_count(a, now);
 	else if (reg >= VLAPIC_TMR && reg < VLAPIC_IRR)
 		*value = a->tmr[reg - VLAPIC_TMR];
 	else if (reg >= VLAPIC_IRR && reg < VLAPIC_ESR)
-		*value = a->irr[reg - VLAPIC_IRR];
-	else if (reg == VLAPIC_ICR && x2)
-		*value |= (uint64_t)a->reg[VLAPIC_ICR2] << 32;
+		*value |= a->irr[reg - VLAPIC_IRR];
+	else if (reg == VLAPIC_ICR && vlapic_x2apic(a))
+		*value |= (uint64_t)a->reg[VLAPIC_ICR2].v << 32;
 	return true;
 }
 
 static void write_lvt(struct vlapic *a, unsigned reg, uint32_t value,
 		      struct vlapic_effect *e)
 {
-	uint32_t old = a->reg[reg];
-
 	value &= lvt_bits(reg);
-	if (!(a->reg[VLAPIC_SVR] & SVR_ENABLE))
+	if (!(a->reg[VLAPIC_SVR].v & SVR_ENABLE))
 		value |= LVT_MASKED;
-	a->reg[reg] = value;
-	if (reg == VLAPIC_LVTT && TIMER_MODE(old ^ value)) {
+	a->reg[reg].v = value;
+	if (reg == VLAPIC_LVTT && TIMER_MODE(value) != a->timer_mode) {
+		a->timer_mode = TIMER_MODE(value);
 		a->deadline = a->tsc_deadline = 0;
-		a->reg[VLAPIC_TMICT] = 0;
+		a->reg[VLAPIC_TMICT].v = 0;
 		e->timer = true;
 	}
 }
 
 static void write_svr(struct vlapic *a, uint32_t value)
 {
-	a->reg[VLAPIC_SVR] = value & 0x1ff;
+	a->reg[VLAPIC_SVR].v = value & 0x1ff;
 	if (!(value & SVR_ENABLE))
 		for (unsigned r = VLAPIC_LVTT; r <= VLAPIC_LVT_ERROR; r++)
-			a->reg[r] |= LVT_MASKED;
+			a->reg[r].v |= LVT_MASKED;
 }
 
 static void write_icr(struct vlapic *a, uint64_t value,
 		      struct vlapic_effect *e)
 {
-	a->reg[VLAPIC_ICR] = (uint32_t)value & ICR_WRITABLE &
+	a->reg[VLAPIC_ICR].v = (uint32_t)value & ICR_WRITABLE &
 			     ~(uint32_t)ICR_BUSY;
 	if (vlapic_x2apic(a))
-		a->reg[VLAPIC_ICR2] = (uint32_t)(value >> 32);
+		a->reg[VLAPIC_ICR2].v = (uint32_t)(value >> 32);
 	e->ipi = true;
-	e->icr = (uint64_t)a->reg[VLAPIC_ICR2] << 32 | a->reg[VLAPIC_ICR];
+	e->icr = (uint64_t)a->reg[VLAPIC_ICR2].v << 32 | a->reg[VLAPIC_ICR].v;
 	if (!vlapic_x2apic(a)) {
-		uint32_t dest = a->reg[VLAPIC_ICR2] >> 24;
+		uint32_t dest = a->reg[VLAPIC_ICR2].v >> 24;
 
 		e->icr = (uint64_t)(dest == 0xff ? ~0u : dest) << 32 |
-			 a->reg[VLAPIC_ICR];
+			 a->reg[VLAPIC_ICR].v;
 	}
 }
 
@@ -412,30 +415,35 @@ bool vlapic_write(struct vlapic *a, unsigned reg, uint64_t value, uint64_t now,
 		write_svr(a, (uint32_t)value);
 		break;
 	case VLAPIC_TMICT:
-		if (TIMER_MODE(a->reg[VLAPIC_LVTT]) == TIMER_DEADLINE)
+		if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) == TIMER_DEADLINE)
+			value = 0;
+		a->reg[VLAPIC_TMICT].v = (uint32_t)value;
+		if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) == TIMER_DEADLINE)
 			break;
-		a->reg[VLAPIC_TMICT] = (uint32_t)value;
 		arm_count(a, now);
 		e->timer = true;
 		break;
 	case VLAPIC_TDCR:
-		a->reg[VLAPIC_TDCR] = value & 0xb;
-		if (a->deadline && a->reg[VLAPIC_TMICT]) {
+		a->reg[VLAPIC_TDCR].v = value & 0xb;
+		if (a->deadline && a->reg[VLAPIC_TMICT].v) {
 			arm_count(a, now);
 			e->timer = true;
 		}
 		break;
 	case VLAPIC_LDR:
-		a->reg[VLAPIC_LDR] = value & 0xff000000;
+		a->reg[VLAPIC_LDR].v = value & 0xff000000;
 		break;
 	case VLAPIC_DFR:
-		a->reg[VLAPIC_DFR] = (uint32_t)value | 0x0fffffff;
+		a->reg[VLAPIC_DFR].v = (uint32_t)value | 0x0fffffff;
 		break;
 	case VLAPIC_ID: /* it keeps the one it was made with */
+		vlapic_fixed(a);
+		break;
 	case VLAPIC_ESR: /* no error is ever latched */
+		a->reg[VLAPIC_ESR].v = 0;
 		break;
 	default: /* TPR, ICR2 */
-		a->reg[reg] = (uint32_t)value & (reg == VLAPIC_TPR ? 0xff : ~0u);
+		a->reg[reg].v = (uint32_t)value & (reg == VLAPIC_TPR ? 0xff : ~0u);
 		break;
 	}
 	return true;
@@ -453,6 +461,7 @@ bool vlapic_set_base(struct vlapic *a, uint64_t value)
 	a->base = (value & ~VLAPIC_BASE_BSP) | (a->base & VLAPIC_BASE_BSP);
 	if (!en)
 		vlapic_init(a);
+	vlapic_fixed(a);
 	return true;
 }
 
@@ -466,9 +475,9 @@ void vlapic_get(const struct vlapic *a, uint64_t now, uint32_t page[256])
 		page[i] = 0;
 	for (unsigned r = 0; r < VLAPIC_REGS; r++)
 		page[r * 4] = vlapic_read(a, r, now, &value) ?
-				      (uint32_t)value : a->reg[r];
+				      (uint32_t)value : a->reg[r].v;
 	if (vlapic_x2apic(a))
-		page[VLAPIC_ICR2 * 4] = a->reg[VLAPIC_ICR2];
+		page[VLAPIC_ICR2 * 4] = a->reg[VLAPIC_ICR2].v;
 }
 
 void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
@@ -477,35 +486,37 @@ void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
 
 	for (unsigned r = VLAPIC_TPR; r < VLAPIC_REGS; r++)
 		if (r != VLAPIC_SELF_IPI)
-			a->reg[r] = page[r * 4];
+			a->reg[r].v = page[r * 4];
 	for (unsigned i = 0; i < 8; i++) {
 		a->tmr[i] = page[(VLAPIC_TMR + i) * 4];
 		a->irr[i] = page[(VLAPIC_IRR + i) * 4] & (i ? ~0u : 0xffff0000);
-		a->reg[VLAPIC_TMR + i] = a->reg[VLAPIC_IRR + i] = 0;
+		a->reg[VLAPIC_TMR + i].v = a->reg[VLAPIC_IRR + i].v = 0;
 	}
-	a->reg[VLAPIC_ISR] &= 0xffff0000;
-	a->reg[VLAPIC_TPR] &= 0xff;
-	a->reg[VLAPIC_EOI] = a->reg[VLAPIC_APR] = a->reg[VLAPIC_PPR] = 0;
-	a->reg[VLAPIC_TDCR] &= 0xb;
-	a->reg[VLAPIC_ICR] &= ICR_WRITABLE & ~(uint32_t)ICR_BUSY;
-	write_svr(a, a->reg[VLAPIC_SVR]);
+	a->reg[VLAPIC_ISR].v &= 0xffff0000;
+	a->reg[VLAPIC_TPR].v &= 0xff;
+	a->reg[VLAPIC_EOI].v = a->reg[VLAPIC_APR].v = a->reg[VLAPIC_PPR].v = 0;
+	a->reg[VLAPIC_TDCR].v &= 0xb;
+	a->reg[VLAPIC_ICR].v &= ICR_WRITABLE & ~(uint32_t)ICR_BUSY;
+	write_svr(a, a->reg[VLAPIC_SVR].v);
 	for (unsigned r = VLAPIC_LVTT; r <= VLAPIC_LVT_ERROR; r++) {
 		uint32_t lvt = page[r * 4] & lvt_bits(r);
 
-		a->reg[r] = lvt | (a->reg[r] & LVT_MASKED);
+		a->reg[r].v = lvt | (a->reg[r].v & LVT_MASKED);
 	}
+	vlapic_fixed(a);
+	a->timer_mode = TIMER_MODE(a->reg[VLAPIC_LVTT].v);
 	a->deadline = a->tsc_deadline = 0;
 	/* The count goes on from where it was. */
-	if (TIMER_MODE(a->reg[VLAPIC_LVTT]) != TIMER_DEADLINE &&
-	    a->reg[VLAPIC_TMICT]) {
+	if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) != TIMER_DEADLINE &&
+	    a->reg[VLAPIC_TMICT].v) {
 		uint64_t left = page[VLAPIC_TMCCT * 4];
-		uint32_t initial = a->reg[VLAPIC_TMICT];
+		uint32_t initial = a->reg[VLAPIC_TMICT].v;
 
 		vlapic_write(a, VLAPIC_TMICT, initial, now, &e);
 		if (left && left <= initial) {
 			a->deadline = now + (left << divide_shift(a));
 			a->start = a->deadline - period(a);
-		} else if (TIMER_MODE(a->reg[VLAPIC_LVTT]) != TIMER_PERIODIC) {
+		} else if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) != TIMER_PERIODIC) {
 			a->deadline = 0;
 		}
 	}

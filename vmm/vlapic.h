@@ -31,10 +31,19 @@ enum vlapic_reg {
 #define VLAPIC_BASE_EN	   BIT(11)
 #define VLAPIC_BASE_RESET  0xfee00000ull
 
+/*
+ * The registers as they lie in the xAPIC page, so that a processor can use
+ * them as its virtual-APIC page. SDM "APIC Virtualization and Virtual Interrupts".
+ */
+struct vlapic_cell {
+	uint32_t v, none[3];
+};
+
 struct vlapic {
-	uint32_t id;		 /* [I] */
-	uint32_t reg[VLAPIC_REGS]; /* [p] but ISR; TMR and IRR are below */
+	struct vlapic_cell reg[VLAPIC_REGS]; /* [p] but TMR and IRR, below */
 	_Atomic uint32_t irr[8], tmr[8]; /* [a] */
+	uint32_t id;		 /* [I] */
+	uint32_t timer_mode;	 /* [p] LVTT's, at the last write */
 	uint64_t base;		 /* [p] MSR IA32_APIC_BASE */
 	uint64_t tsc_deadline;	 /* [p] the MSR: guest's TSC; 0: off */
 	uint64_t deadline;	 /* [p] host's TSC; 0: the timer is off */
@@ -52,6 +61,8 @@ struct vlapic_effect {
 /* The state of a reset, and what INIT leaves of it. */
 void vlapic_reset(struct vlapic *a, uint32_t id, bool bsp);
 void vlapic_init(struct vlapic *a);
+
+_Static_assert(sizeof(((struct vlapic *)0)->reg) == 0x400, "as in the page");
 
 static inline bool vlapic_x2apic(const struct vlapic *a)
 {
@@ -75,6 +86,9 @@ bool vlapic_write(struct vlapic *a, unsigned reg, uint64_t value, uint64_t now,
 
 /* IA32_APIC_BASE. False: #GP. */
 bool vlapic_set_base(struct vlapic *a, uint64_t value);
+
+/* What software cannot write: to be called if `base` was set otherwise. */
+void vlapic_fixed(struct vlapic *a);
 
 /* IA32_TSC_DEADLINE; ignored unless the LVT says so. */
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,

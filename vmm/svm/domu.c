@@ -237,7 +237,7 @@ void svm_domu_window(struct vcpu *v, unsigned class)
 
 void svm_domu_sync(struct vcpu *v)
 {
-	uint32_t *tpr = &v->domu->apic.reg[VLAPIC_TPR];
+	uint32_t *tpr = &v->domu->apic.reg[VLAPIC_TPR].v;
 	uint32_t cr8 = (uint32_t)(vmcb_of(v)->v_intr & V_TPR);
 
 	if (*tpr >> 4 != cr8)
@@ -249,7 +249,7 @@ void svm_domu_tpr(struct vcpu *v)
 	struct vmcb *b = vmcb_of(v);
 
 	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
-		    v->domu->apic.reg[VLAPIC_TPR] >> 4;
+		    v->domu->apic.reg[VLAPIC_TPR].v >> 4;
 }
 
 static bool read_entry(void *v, gpa_t pa, void *entry, unsigned size)
@@ -296,7 +296,7 @@ bool svm_domu_cr8(struct vcpu *v)
 		hv->inject(v, VEC_GP, 0);
 		return true;
 	}
-	v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)v->gpr[from] << 4;
+	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)v->gpr[from] << 4;
 	svm_domu_tpr(v);
 	v->exit->insn_len = CR8_INSN;
 	hv->advance(v);

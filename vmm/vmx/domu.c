@@ -273,7 +273,7 @@ void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->shadow = vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3;
 	s->nmi |= vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI ?
 			  LUV_NMI_BLOCKED : 0;
-	s->cr8 = v->domu->apic.reg[VLAPIC_TPR] >> 4;
+	s->cr8 = v->domu->apic.reg[VLAPIC_TPR].v >> 4;
 	if (v->domu->debug & LUV_DEBUG_STEP)
 		s->rflags &= ~RFLAGS_TF;
 	s->event = (uint32_t)vmread(VMCS_ENTRY_INTERRUPTION_INFO);
@@ -325,8 +325,8 @@ void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
 			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));
 	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
-	v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)s->cr8 << 4 |
-		(v->domu->apic.reg[VLAPIC_TPR] & 0xf);
+	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)s->cr8 << 4 |
+		(v->domu->apic.reg[VLAPIC_TPR].v & 0xf);
 	set_debug(s);
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		s->event & INTR_INFO_VALID ? s->event : 0);

@@ -269,9 +269,9 @@ static void cr8_exit(struct vcpu *v, uint64_t q, uint64_t value)
 		return;
 	}
 	if (QUAL_CR_TYPE(q) == 0)
-		v->domu->apic.reg[VLAPIC_TPR] = (uint32_t)value << 4;
+		v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)value << 4;
 	else
-		v->gpr[QUAL_CR_REG(q)] = v->domu->apic.reg[VLAPIC_TPR] >> 4;
+		v->gpr[QUAL_CR_REG(q)] = v->domu->apic.reg[VLAPIC_TPR].v >> 4;
 	if (QUAL_CR_TYPE(q) == 1 && QUAL_CR_REG(q) == RSP)
 		vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
 	vmx_advance(v);
