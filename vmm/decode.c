@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * decode.c - decode a 32-bit store to memory.
+ * decode.c - decode a 32-bit store to memory, and MOV to a control register.
  *
  * The instruction is read byte by byte through next(), which remembers that
  * the bytes ran out; so the parsers need not look after every byte, and one
@@ -230,4 +230,16 @@ enum err decode_store(const uint8_t *insn, size_t n, unsigned bits,
 	out.len = (uint8_t)r.pos;
 	*s = out;
 	return OK;
+}
+
+/* The hardware takes ModRM.mod as 3, whatever it is. */
+bool decode_is_mov_to_cr(const uint8_t *insn, size_t n, unsigned bits)
+{
+	struct reader r = { insn, n < INSN_MAX ? n : INSN_MAX, 0, false };
+	struct prefixes p = { 0 };
+
+	if (read_prefixes(&r, bits, &p) != 0x0f || next(&r) != 0x22)
+		return false;
+	(void)next(&r); /* ModRM */
+	return !r.ended;
 }

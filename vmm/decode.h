@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * decode.h - the one instruction form the VMM must read itself: a 32-bit
- * store to the xAPIC page. Pure. Everything else is decoded in ring 3.
+ * decode.h - the instruction forms the VMM must read itself: a 32-bit store to
+ * the xAPIC page, and MOV to a control register. Pure. Everything else is
+ * decoded in ring 3.
  * SDM volume 2, "Instruction Format".
  */
 #pragma once
@@ -30,3 +31,6 @@ struct store {
  */
 MUST_USE enum err decode_store(const uint8_t *insn, size_t n, unsigned bits,
 			       struct store *s);
+
+/* Are the n bytes, code of that many bits, MOV to a control register? */
+bool decode_is_mov_to_cr(const uint8_t *insn, size_t n, unsigned bits);

@@ -357,9 +357,36 @@ static void random_bytes(void **state)
 	assert_true(ok > 1000);
 }
 
+static void mov_to_cr(void **state)
+{
+	static const struct {
+		uint8_t insn[5], n, bits;
+		bool is;
+	} rows[] = {
+		{ { 0x0f, 0x22, 0xe0 }, 3, 16, true },
+		{ { 0x0f, 0x22, 0xe0 }, 3, 64, true },
+		{ { 0x66, 0x0f, 0x22, 0xd8 }, 4, 32, true },
+		{ { 0x41, 0x0f, 0x22, 0xe7 }, 4, 64, true },
+		{ { 0x41, 0x0f, 0x22, 0xe7 }, 4, 32, false }, /* INC ECX */
+		{ { 0xf0, 0x0f, 0x22, 0xc0 }, 4, 32, true },  /* CR8 */
+		{ { 0x0f, 0x20, 0xe0 }, 3, 64, false },	      /* from CR4 */
+		{ { 0x0f, 0x23, 0xe0 }, 3, 64, false },	      /* to DR4 */
+		{ { 0x0f, 0x22 }, 2, 64, false },
+		{ { 0x90, 0x0f, 0x22, 0xe0 }, 4, 64, false },
+		{ { 0 }, 0, 64, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(decode_is_mov_to_cr(rows[i].insn, rows[i].n,
+						     rows[i].bits),
+				 rows[i].is);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mov_to_cr),
 		cmocka_unit_test(mov_64),
 		cmocka_unit_test(mov_32),
 		cmocka_unit_test(mov_16),

@@ -676,7 +676,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_TASK_SWITCH] = unknown,
 	[EXIT_IRET] = own,
 	[EXIT_TIMER] = to_dom0,
-	[EXIT_OTHER] = unknown,
+	[EXIT_OTHER] = own,
 };
 
 bool guest_read(const struct vcpu *v, gpa_t gpa, void *buf, size_t len)

@@ -91,7 +91,7 @@ const exit_handler exit_handlers[EXIT_KINDS] = {
 	[EXIT_HLT] = unexpected,
 	[EXIT_PAUSE] = unexpected,
 	[EXIT_TIMER] = unexpected,
-	[EXIT_OTHER] = unexpected,
+	[EXIT_OTHER] = own,
 };
 
 /* Park until dom0 starts this CPU, and begin at its vector. */

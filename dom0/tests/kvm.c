@@ -6,17 +6,23 @@
  */
 #include "client.h"
 
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
 #define HANDLER	  0x3000u
 #define VECTOR	  0x20u
+#define VEC_GP	  13
 #define MMIO_BASE 0xd0000000u
+
+/* The code of a vector's handler. */
+static void handle(unsigned vector, const uint8_t *code, size_t len)
+{
+	memcpy(ram + HANDLER, code, len);
+	((uint16_t *)ram)[vector * 2] = HANDLER;
+	((uint16_t *)ram)[vector * 2 + 1] = 0;
+}
 
 /* --- tests ------------------------------------------------------------------- */
 
@@ -90,9 +96,7 @@ static void interrupts(void)
 	static const uint8_t handler[] = { 0xe6, 0x90, 0xcf };
 	struct kvm_interrupt irq = { VECTOR };
 
-	memcpy(ram + HANDLER, handler, sizeof(handler));
-	((uint16_t *)ram)[VECTOR * 2] = HANDLER;
-	((uint16_t *)ram)[VECTOR * 2 + 1] = 0;
+	handle(VECTOR, handler, sizeof(handler));
 	start(code, sizeof(code));
 	runs(KVM_EXIT_HLT, "hlt without IF");
 	expect(!run->if_flag && !run->ready_for_interrupt_injection,
@@ -149,9 +153,7 @@ static void once(void)
 	while (!child)
 		usleep(50);
 	memset(ram + 0x2000, 0, 4);
-	memcpy(ram + HANDLER, handler, sizeof(handler));
-	((uint16_t *)ram)[VECTOR * 2] = HANDLER;
-	((uint16_t *)ram)[VECTOR * 2 + 1] = 0;
+	handle(VECTOR, handler, sizeof(handler));
 	start(code, sizeof(code));
 	for (i = 0; i < INTERRUPTS; i++) {
 		run->request_interrupt_window = 1;
@@ -406,9 +408,7 @@ static void msrs(void)
 	m->entries[0].data = 0;
 	expect(ioctl(cpu, KVM_GET_MSRS, m) == 2 &&
 	       m->entries[0].data == 0x123000, "KVM_GET_MSRS");
-	memcpy(ram + HANDLER, handler, sizeof(handler));
-	((uint16_t *)ram)[13 * 2] = HANDLER;
-	((uint16_t *)ram)[13 * 2 + 1] = 0;
+	handle(VEC_GP, handler, sizeof(handler));
 	start(code, sizeof(code));
 	if (!runs(KVM_EXIT_IO, "the #GP's handler"))
 		return;
@@ -416,6 +416,27 @@ static void msrs(void)
 	ioctl(cpu, KVM_GET_MSRS, m);
 	expect(m->entries[0].data == 0x124000, "MSR 200h: %#llx",
 	       m->entries[0].data);
+}
+
+/* What no guest may set is #GP, and it goes on. */
+static void cr4(void)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x20, 0xe0,		    /* mov %cr4, %eax */
+		0x66, 0x0d, 0x00, 0x20, 0x00, 0x00, /* or $0x2000, %eax: VMXE */
+		0x0f, 0x22, 0xe0,		    /* mov %eax, %cr4 */
+		0xf4,
+	};
+	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x92, 0xf4 };
+	struct kvm_sregs s;
+
+	handle(VEC_GP, handler, sizeof(handler));
+	start(code, sizeof(code));
+	if (!runs(KVM_EXIT_IO, "the #GP of CR4.VMXE"))
+		return;
+	is_io(true, 0x92, 1);
+	expect(ioctl(cpu, KVM_GET_SREGS, &s) == 0 && !(s.cr4 & 0x2000),
+	       "CR4 is %#llx", s.cr4);
 }
 
 /* What a fork's child and a copy of a descriptor can do. */
@@ -437,36 +458,6 @@ static void descriptors(void)
 	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
 }
 
-/* Killed with its guest running: luvkvm has to free the VM. */
-static void die(void)
-{
-	static const uint8_t code[] = { 0xeb, 0xfe };
-	struct itimerval t = { .it_value = { 0, 10000 } };
-	struct sigaction act = { .sa_handler = SIG_DFL };
-
-	sigaction(SIGALRM, &act, NULL);
-	start_with(code, sizeof(code), RFLAGS_1 | RFLAGS_IF);
-	setitimer(ITIMER_REAL, &t, NULL);
-	ioctl(cpu, KVM_RUN, 0);
-	expect(false, "KVM_RUN outlived SIGALRM");
-}
-
-/* One who may not lock as much memory as the guest has. */
-static void memlock(void)
-{
-	static const uint8_t code[] = { 0xf4 };
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
-						   0 };
-	struct __user_cap_data_struct caps[2] = { 0 };
-	struct rlimit limit = { 65536, 65536 };
-
-	setrlimit(RLIMIT_MEMLOCK, &limit);
-	syscall(SYS_capset, &header, caps);
-	start(code, sizeof(code));
-	expect(ioctl(cpu, KVM_RUN, 0) < 0 && errno == EFAULT,
-	       "KVM_RUN without guest memory");
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -483,15 +474,13 @@ int main(int argc, char **argv)
 		{ "slots", slots, false },
 		{ "descriptors", descriptors, false },
 		{ "msrs", msrs, false },
+		{ "cr4", cr4, false },
 		{ "mmio", mmio, false },
 		{ "pv_eoi", pv_eoi, false },
-		{ "memlock", memlock, true },
 	};
 
 	machine();
 	capabilities();
-	if (argc > 1 && !strcmp(argv[1], "die"))
-		die();
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (argc > 1 ? strcmp(argv[1], tests[i].name) :
 			       tests[i].if_asked)

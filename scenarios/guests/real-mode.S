@@ -76,6 +76,7 @@
 #define CR4_PAE		0x20
 #define CR4_VMXE	0x2000
 #define CR4_SMXE	0x4000
+#define CR4_RESERVED	0x8000
 #define CR4_OSXSAVE	0x40000
 
 	.code16
@@ -396,18 +397,23 @@ on\vec\()_64:
 	rdmsr
 	orl	$EFER_SVME, %eax
 	FAULT	"EFER.SVME is #GP", VEC_GP, wrmsr
-	cmpb	$0, qemu	/* TCG makes a #VMEXIT of it, or hangs */
+	cmpl	$0, vmm_base
 	jne	1006f
-	MOV_CR	4, 1
+	cmpb	$0, qemu	/* bare TCG hangs */
+	jne	1007f
+1006:	MOV_CR	4, 1
 	orl	$CR4_VMXE, %eax
 	FAULT	"CR4.VMXE is #GP", VEC_GP, MOV_CR 4, 0
 	MOV_CR	4, 1
 	orl	$CR4_SMXE, %eax
 	FAULT	"CR4.SMXE is #GP", VEC_GP, MOV_CR 4, 0
-1006:	MOV_CR	4, 1
-	testl	$(CR4_VMXE | CR4_SMXE), %eax
-	CHECK	z, "  CR4 has neither"
-	cmpl	$0, vmm_base
+	MOV_CR	4, 1
+	orl	$CR4_RESERVED, %eax
+	FAULT	"a reserved bit of CR4 is #GP", VEC_GP, MOV_CR 4, 0
+	MOV_CR	4, 1
+	testl	$(CR4_VMXE | CR4_SMXE | CR4_RESERVED), %eax
+	CHECK	z, "  CR4 has none of them"
+1007:	cmpl	$0, vmm_base
 	je	1003f
 	movl	$MSR_APIC_BASE, %ecx
 	rdmsr
@@ -926,6 +932,9 @@ main64:	movl	$0x7c00, %esp
 	CHECK	z, "RDMSR clears them too"
 	COMMON
 	CR0_CHECKS
+	movq	%cr3, %rax
+	btsq	$60, %rax
+	FAULT	"CR3 bit 60 is #GP", VEC_GP, movq %rax, %cr3
 	cmpb	$0, qemu
 	jne	1f
 	movq	%cr0, %rax

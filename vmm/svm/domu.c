@@ -8,7 +8,6 @@
 #include "vmcb.h"
 #include "../dom0.h"
 #include "../domu.h"
-#include "../gwalk.h"
 #include "../mem.h"
 #include "../string.h"
 
@@ -37,7 +36,6 @@
 #define MSRPM_SIZE	   (8 * KIB)
 #define IOPM_SIZE	   (12 * KIB)
 #define MSR_TSC_AUX	   0xc0000103
-#define CR8_INSN	   4 /* bytes */
 #define ATTR(a)		   ((uint16_t)(((a) & 0xff) | (((a) >> 4) & 0xf00)))
 #define UNATTR(a)	   ((uint16_t)(((a) & 0xff) | (((a) & 0xf00) << 4)))
 #define UNUSABLE	   BIT(8) /* of struct luv_segment */
@@ -250,57 +248,6 @@ void svm_domu_tpr(struct vcpu *v)
 
 	b->v_intr = (b->v_intr & ~(uint64_t)V_TPR) |
 		    v->domu->apic.reg[VLAPIC_TPR].v >> 4;
-}
-
-static bool read_entry(void *v, gpa_t pa, void *entry, unsigned size)
-{
-	return guest_read(v, pa, entry, size);
-}
-
-static bool no_change(void *v, gpa_t pa, uint64_t old, uint64_t new_,
-		      unsigned size)
-{
-	(void)v, (void)pa, (void)old, (void)new_, (void)size;
-	return false; /* the fetch has set all Accessed bits */
-}
-
-static bool fetch(struct vcpu *v, uint8_t insn[CR8_INSN])
-{
-	const struct gwalk_mem guest = { v, read_entry, no_change };
-	const struct vmcb *b = vmcb_of(v);
-	struct gpaging p;
-	uint64_t left;
-	gpa_t pa;
-
-	hv->paging(v, &p);
-	for (unsigned i = 0; i < CR8_INSN; i++)
-		if (gwalk(&p, GVA(b->rip + i), GW_EXEC, &guest, &pa, &left) !=
-			    OK || !guest_read(v, pa, insn + i, 1))
-			return false;
-	return true;
-}
-
-/* MOV to CR8: REX.R 0F 22 with a register. APM volume 3 "MOV CRn". */
-bool svm_domu_cr8(struct vcpu *v)
-{
-	struct vmcb *b = vmcb_of(v);
-	uint8_t i[CR8_INSN];
-	unsigned from;
-
-	if (!fetch(v, i) || (i[0] & 0xf4) != 0x44 || i[1] != 0x0f ||
-	    i[2] != 0x22 || (i[3] & 0x38))
-		return false;
-	from = (i[3] & 7) | (i[0] & 1u) << 3;
-	v->gpr[RSP] = b->rsp;
-	if (v->gpr[from] & ~(uint64_t)V_TPR) {
-		hv->inject(v, VEC_GP, 0);
-		return true;
-	}
-	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)v->gpr[from] << 4;
-	svm_domu_tpr(v);
-	v->exit->insn_len = CR8_INSN;
-	hv->advance(v);
-	return true;
 }
 
 void svm_domu_tsc(struct vcpu *v)

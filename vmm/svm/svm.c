@@ -359,6 +359,8 @@ static bool svm_own(struct vcpu *v)
 		return stepped(v, b);
 	case EXIT_CR:
 		return v->vm && svm_domu_cr8(v);
+	case EXIT_OTHER:
+		return svm_refused(v);
 	case EXIT_INIT:
 		stgi(); /* #SX where VM_CR.R_INIT works */
 		clgi();

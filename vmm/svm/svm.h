@@ -21,4 +21,10 @@ void svm_domu_sync(struct vcpu *v);
 void svm_domu_tpr(struct vcpu *v);
 /* A write of CR8 has exited; false: it is not known how it was written. */
 bool svm_domu_cr8(struct vcpu *v);
+/*
+ * #VMEXIT -1, which says that VMRUN found the VMCB invalid. QEMU 7.2 makes one
+ * as well where a guest's MOV to CR3 or CR4 has a reserved bit and is to get a
+ * #GP, which is injected here. False: it was not that.
+ */
+bool svm_refused(struct vcpu *v);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);

@@ -130,6 +130,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 	X(0x86, VIRT_INSN, 0)                                                  \
 	X(0x8d, XSETBV, 3)
 #define SVM_EXIT_NPF	0x400
+#define SVM_EXIT_INVALID 0xffffffffu /* its low half */
 #define SVM_EXIT_CODES	0x90
 
 /* EXITINFO1 of a nested page fault and of IOIO */
