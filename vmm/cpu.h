@@ -37,6 +37,7 @@ struct vmexit {
 	uint8_t size;	 /* IO: 1, 2 or 4 bytes */
 	bool in, string; /* IO */
 	bool write;	 /* STAGE2: the access wanted to write */
+	bool own;	 /* STAGE2: gpa is the access's own, not a walk's */
 	gpa_t gpa;	 /* STAGE2: the address */
 };
 _Static_assert(sizeof(struct vmexit) == 64, "one cache line, a shift");

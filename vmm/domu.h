@@ -67,6 +67,7 @@ struct domu {
 	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
 	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
+	struct luv_shared *shared; /* [p] the owner's, see vcpu_share; or NULL */
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
 	uint64_t debug_dr[4], debug_dr7; /* [p] */
@@ -126,6 +127,8 @@ int64_t domu_vcpu_get(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
 int64_t domu_vcpu_set(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
+int64_t domu_vcpu_share(const struct gpaging *g, uint64_t vm, uint64_t id,
+			uint64_t shared);
 int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t vm, uint64_t id,
 			uint64_t buf, uint64_t count);
 int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t vm,

@@ -121,8 +121,8 @@ static unsigned ready(struct vcpu *v)
 	return now | (a->reg[VLAPIC_TPR] >> 4 & 15) << 8;
 }
 
-/* Back to dom0 behind its hypercall, with an answer. */
-static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
+/* Back to dom0 behind its hypercall, with an answer; kind: LUV_RUN_*. */
+static enum exit_action leave(struct vcpu *v, uint64_t kind, uint64_t a,
 			      uint64_t b, uint64_t c)
 {
 	struct vcpu *d = &v->cpu->dom0;
@@ -140,6 +140,21 @@ static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
 	d->gpr[R10] = now;
 	hv->advance(d);
 	return RESUME;
+}
+
+/*
+ * The instruction is ring 3's to execute: what that takes, if there is a place
+ * for it. Not while it is debugged: TF is not the guest's then.
+ */
+static uint64_t share(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	if (!u->shared || u->debug)
+		return 0;
+	hv->domu_share(v, u->shared);
+	u->shared->apic_base = u->apic.base;
+	return LUV_RUN_SHARED;
 }
 
 /* --- interrupts ----------------------------------------------------------- */
@@ -340,6 +355,10 @@ int64_t domu_run(struct vcpu *d, const struct gpaging *g)
 	enter(d->cpu, v);
 	if (u->wait)
 		complete(v, d->gpr[RDX], flags & LUV_RUN_GP);
+	if (u->shared && u->shared->dirty) {
+		hv->domu_take_back(v, u->shared);
+		u->shared->dirty = 0;
+	}
 	if ((flags & LUV_RUN_NO_ENTRY) || atomic_exchange(&u->kicked, 0)) {
 		leave(v, LUV_RUN_KICKED, 0, 0, 0);
 	} else {
@@ -406,7 +425,7 @@ static enum exit_action io(struct vcpu *v)
 		       (uint64_t)x->string << 9;
 
 	if (x->string)
-		return leave(v, LUV_RUN_IO, x->port, how, 0);
+		return leave(v, LUV_RUN_IO | share(v), x->port, how, 0);
 	if (x->size < 4)
 		out &= BIT(8 * x->size) - 1;
 	if (x->in)
@@ -515,8 +534,8 @@ static enum exit_action stage2(struct vcpu *v)
 	case OK:
 		return RESUME;
 	case ERR_NOENT:
-		return leave(v, LUV_RUN_MMIO, v->exit->gpa.v, v->exit->write,
-			     0);
+		return leave(v, LUV_RUN_MMIO | share(v), v->exit->gpa.v,
+			     v->exit->write | (uint64_t)v->exit->own << 1, 0);
 	case ERR_FAULT:
 		return leave(v, LUV_RUN_FAULT, slot.hva + (page.v - slot.gpa),
 			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);

@@ -102,6 +102,12 @@ struct hv_ops {
 	/* Architectural state; set: one that was checked. */
 	void (*domu_get)(struct vcpu *v, struct luv_vcpu *s);
 	void (*domu_set)(struct vcpu *v, const struct luv_vcpu *s);
+	/*
+	 * While it is the CPU's current vCPU: fill struct luv_shared, all but
+	 * apic_base; take back what ring 3 may change.
+	 */
+	void (*domu_share)(struct vcpu *v, struct luv_shared *s);
+	void (*domu_take_back)(struct vcpu *v, const struct luv_shared *s);
 	/* While it is the CPU's current vCPU: the state that a SIPI starts. */
 	void (*domu_reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
 	/* v->domu->tsc_offset has changed. */

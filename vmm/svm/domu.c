@@ -28,6 +28,7 @@
 #define V_INTR_ANY	   (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
 #define V_INTR_VECTOR(n)   ((uint64_t)(n) << 32)
 #define V_INTR_GET(v)	   ((uint32_t)((v) >> 32 & 0xff))
+#define ATTR_L		   BIT(9)
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -367,6 +368,45 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->event = queued(v) ? (uint32_t)EVENT_V | V_INTR_GET(b->v_intr) :
 			       (uint32_t)b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
+}
+
+static bool in_64bit(const struct vmcb *b)
+{
+	return (b->efer & EFER_LMA) && (b->cs.attrib & ATTR_L);
+}
+
+void svm_domu_share(struct vcpu *v, struct luv_shared *s)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	v->gpr[RSP] = b->rsp;
+	__builtin_memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->rip = b->rip;
+	s->rflags = b->rflags;
+	s->cr0 = b->cr0;
+	s->cr3 = b->cr3;
+	s->cr4 = b->cr4;
+	s->efer = b->efer & ~EFER_SVME;
+	get_segment(&s->cs, &b->cs);
+	get_segment(&s->ss, &b->ss);
+	get_segment(&s->fs, &b->fs);
+	get_segment(&s->gs, &b->gs);
+	if (in_64bit(b))
+		return;
+	get_segment(&s->es, &b->es);
+	get_segment(&s->ds, &b->ds);
+}
+
+void svm_domu_take_back(struct vcpu *v, const struct luv_shared *s)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	__builtin_memcpy(v->gpr, s->gpr, sizeof(s->gpr));
+	b->rsp = v->gpr[RSP];
+	b->rip = s->rip;
+	b->rflags = (b->rflags & ~(uint64_t)LUV_SHARED_RFLAGS) |
+		    (s->rflags & LUV_SHARED_RFLAGS);
+	b->interrupt_shadow = 0;
 }
 
 static void set_debug(struct vmcb *b, const struct luv_vcpu *s)

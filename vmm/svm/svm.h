@@ -15,6 +15,8 @@ void svm_domu_queue(struct vcpu *v, uint32_t event);
 void svm_domu_window(struct vcpu *v, unsigned class);
 void svm_domu_get(struct vcpu *v, struct luv_vcpu *s);
 void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s);
+void svm_domu_share(struct vcpu *v, struct luv_shared *s);
+void svm_domu_take_back(struct vcpu *v, const struct luv_shared *s);
 void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void svm_domu_tsc(struct vcpu *v);
 void svm_domu_sync(struct vcpu *v);

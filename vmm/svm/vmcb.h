@@ -134,6 +134,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 
 /* EXITINFO1 of a nested page fault and of IOIO */
 #define NPF_WRITE     BIT(1)
+#define NPF_FINAL     BIT(32) /* not a walk of the guest's tables */
 #define IOIO_IN	      BIT(0)
 #define IOIO_STRING   BIT(2)
 #define IOIO_SIZE(i)  ((i) >> 4 & 7)

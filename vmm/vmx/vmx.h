@@ -43,6 +43,8 @@ void vmx_domu_queue(struct vcpu *v, uint32_t event);
 void vmx_domu_window(struct vcpu *v, unsigned class);
 void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s);
 void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s);
+void vmx_domu_share(struct vcpu *v, struct luv_shared *s);
+void vmx_domu_take_back(struct vcpu *v, const struct luv_shared *s);
 void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void vmx_domu_tsc(struct vcpu *v);
 void vmx_domu_sync(struct vcpu *v);
