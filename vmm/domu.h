@@ -45,7 +45,8 @@ struct domu {
 	uint32_t cpuids;	/* [p] rows of it */
 	uint8_t cpuid_first[4][32]; /* [p] row + 1 of the leaf's first; 0: none */
 	uint64_t xcr0;		/* [p] */
-	uint64_t dr[4], dr6, cr2; /* [p] while it does not run */
+	uint64_t dr[4], dr6, cr2; /* [p] while it does not run; dr: or !drs */
+	bool drs;		/* [p] DR0-3 are switched; else, to use one exits */
 	uint64_t msr[6];	/* [p] VMX: DOMU_MSRS, while it does not run */
 	uint64_t tsc_offset, tsc_adjust; /* [p] */
 	_Atomic uint32_t running; /* [a] a CPU is in it */
@@ -87,7 +88,7 @@ _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
-void domu_run_init(void);
+void domu_switch_init(void);
 /* A number that nobody guesses. */
 uint32_t domu_random(void);
 /* Are these the token's halves? */
@@ -189,6 +190,13 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
 int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
+
+/*
+ * domu_switch.c. domu_enter - v is what this CPU runs, instead of dom0.
+ * domu_use_drs - and it uses a debug register.
+ */
+void domu_enter(struct cpu *cpu, struct vcpu *v);
+void domu_use_drs(struct vcpu *v);
 
 /*
  * domu_suspend - back to dom0, which finds itself at the hypercall, to be run

@@ -1,108 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * domu_run.c - running a domU: the world switch's common half, and what each
- * of its exits means to the owner. Stage 2 changes under the VM's lock.
+ * domu_run.c - running a domU: what each of its exits means to the owner.
+ * Stage 2 changes under the VM's lock.
  */
 #include "domu.h"
 #include "dom0.h"
 #include "mem.h"
 #include "string.h"
 #include "trace.h"
-
-static void read_drs(uint64_t *dr)
-{
-	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2;"
-			 "mov %%dr3, %3" : "=r"(dr[0]), "=r"(dr[1]),
-			 "=r"(dr[2]), "=r"(dr[3]));
-}
-
-static void write_drs(const uint64_t *dr)
-{
-	__asm__ volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2;"
-			 "mov %3, %%dr3" ::"r"(dr[0]), "r"(dr[1]),
-			 "r"(dr[2]), "r"(dr[3]));
-}
-
-uint64_t domu_fpu_mask;
-
-static void xsetbv(uint64_t v)
-{
-	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)v),
-			 "d"((uint32_t)(v >> 32)));
-}
-
-static uint64_t xgetbv(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
-
-/*
- * All register state that neither the VMCS/VMCB nor v->gpr holds, from `old`
- * to `new_`. Saved and loaded under the full XCR0: a component that one side
- * has switched off still must not be seen by the other.
- */
-static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
-		       uint64_t new_xcr0)
-{
-	const uint64_t mask = domu_fpu_mask;
-
-	if (!mask) {
-		__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])old));
-		__asm__ volatile("fxrstor64 %0" ::"m"(*(const char (*)[512])
-							     new_));
-		return;
-	}
-	*old_xcr0 = xgetbv();
-	if (mask & ~*old_xcr0)
-		xsetbv(*old_xcr0 | mask);
-	__asm__ volatile("xsave64 (%0)" ::"r"(old), "a"((uint32_t)mask),
-			 "d"((uint32_t)(mask >> 32)) : "memory");
-	__asm__ volatile("xrstor64 (%0)" ::"r"(new_), "a"((uint32_t)mask),
-			 "d"((uint32_t)(mask >> 32)) : "memory");
-	if (new_xcr0 != (*old_xcr0 | mask))
-		xsetbv(new_xcr0);
-}
-
-void domu_run_init(void)
-{
-	domu_fpu_mask = domu_xcr0_mask();
-}
-
-static void enter(struct cpu *cpu, struct vcpu *v)
-{
-	struct domu *u = v->domu;
-
-	cpu->run_exit = *cpu->dom0.exit;
-	cpu->dom0.exit = &cpu->run_exit;
-	fpu_switch(cpu->fpu, &cpu->xcr0, u->fpu, u->xcr0);
-	read_drs(cpu->dr);
-	write_drs(u->debug & LUV_DEBUG_HW ? u->debug_dr : u->dr);
-	hv->domu_enter(&cpu->dom0, v,
-		       u->last_cpu != cpu->index || cpu->last_domu != v ||
-			       u->s2_seen != v->vm->s2_changed);
-	u->s2_seen = v->vm->s2_changed;
-	u->last_cpu = cpu->index;
-	cpu->last_domu = v;
-	cpu->current = v;
-}
-
-void domu_suspend(struct cpu *cpu)
-{
-	struct vcpu *v = cpu->current;
-	struct domu *u = v->domu;
-
-	if (!v->vm)
-		return;
-	hv->domu_leave(&cpu->dom0, v);
-	if (!(u->debug & LUV_DEBUG_HW))
-		read_drs(u->dr);
-	write_drs(cpu->dr);
-	fpu_switch(u->fpu, &u->xcr0, cpu->fpu, cpu->xcr0);
-	cpu->current = &cpu->dom0;
-}
 
 void domu_release(struct vcpu *v)
 {
@@ -348,11 +253,10 @@ int64_t domu_run(struct vcpu *d, const struct gpaging *g)
 	if (!v)
 		return why;
 	u = v->domu;
-	d->cpu->paging = *g;
 	u->event = (uint32_t)d->gpr[R10];
 	u->want_window = flags & LUV_RUN_WINDOW;
 	atomic_store(&u->blocked, 0);
-	enter(d->cpu, v);
+	domu_enter(d->cpu, v);
 	if (u->wait)
 		complete(v, d->gpr[RDX], flags & LUV_RUN_GP);
 	if (u->shared && u->shared->dirty) {
@@ -620,9 +524,17 @@ static enum exit_action xsetbv_exit(struct vcpu *v)
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
 	if (domu_fpu_mask && !(value & ~domu_fpu_mask) &&
-	    xsetbv_safe((uint32_t)v->gpr[RCX], value))
+	    xsetbv_safe((uint32_t)v->gpr[RCX], value)) {
+		v->domu->xcr0 = value;
 		return SKIP;
+	}
 	hv->inject(v, VEC_GP, 0);
+	return RESUME;
+}
+
+static enum exit_action debug_register(struct vcpu *v)
+{
+	domu_use_drs(v);
 	return RESUME;
 }
 
@@ -676,7 +588,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_CPUID] = domu_cpuid_exit,
 	[EXIT_HYPERCALL] = hypercall,
 	[EXIT_CR] = own,
-	[EXIT_DR] = unknown,
+	[EXIT_DR] = debug_register,
 	[EXIT_IO] = io,
 	[EXIT_RDMSR] = rdmsr_exit,
 	[EXIT_WRMSR] = wrmsr_exit,

@@ -116,6 +116,12 @@ struct hv_ops {
 	void (*domu_sync)(struct vcpu *v);
 	/* And the other way: the APIC's TPR has been written. */
 	void (*domu_tpr)(struct vcpu *v);
+	/*
+	 * While its VMCS or VMCB is this CPU's: have the use of DR0-3, and
+	 * writes of DR7, exit unless DR7 has a breakpoint on, or not (use).
+	 * Returns whether they do not exit.
+	 */
+	bool (*domu_drs)(struct vcpu *v, bool use);
 	/* Was it #DB or INT3? *dr6: ~0 for INT3. */
 	bool (*domu_debug_exit)(struct vcpu *v, uint64_t *dr6);
 	/* Leave virtualization mode on this CPU, for a reset. */

@@ -19,6 +19,8 @@
 #define INTERCEPT_MONITOR  BIT(10)
 #define INTERCEPT_MWAIT	   BIT(11)
 #define INTERCEPT_XSETBV   BIT(13)
+#define INTERCEPT_DRS	   0x008f000fu /* reads DR0-3; writes DR0-3, DR7 */
+#define DR7_ENABLES	   0xff
 #define V_IRQ		   BIT(8)
 #define V_INTR_PRIO	   (BIT(16) * 0xf)
 #define V_IGN_TPR	   BIT(20)
@@ -97,6 +99,7 @@ void svm_domu_init(struct vcpu *v)
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
 	svm_domu_reset(v, 0xf000, 0xfff0);
+	svm_domu_drs(v, false);
 }
 
 /* SDM "Processor State After Reset": the same as AMD's. */
@@ -133,21 +136,17 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
-static void tsc_aux_switch(uint64_t *old, uint64_t new_)
-{
-	if (!has_tsc_aux)
-		return;
-	*old = rdmsr(MSR_TSC_AUX);
-	if (*old != new_)
-		wrmsr(MSR_TSC_AUX, new_);
-}
 
 /* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
 	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
-	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	if (has_tsc_aux) { /* a write of the guest's exits */
+		d->cpu->msr[5] = rdmsr(MSR_TSC_AUX);
+		if (d->cpu->msr[5] != v->domu->msr[5])
+			wrmsr(MSR_TSC_AUX, v->domu->msr[5]);
+	}
 	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
@@ -156,7 +155,8 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 {
 	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
-	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+	if (has_tsc_aux && d->cpu->msr[5] != v->domu->msr[5])
+		wrmsr(MSR_TSC_AUX, d->cpu->msr[5]);
 	write_cr2(vmcb_of(d)->cr2);
 }
 
@@ -309,6 +309,15 @@ void svm_domu_tsc(struct vcpu *v)
 	vmcb_of(v)->tsc_offset = v->domu->tsc_offset;
 }
 
+bool svm_domu_drs(struct vcpu *v, bool use)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	use |= (b->dr7 & DR7_ENABLES) != 0;
+	b->intercept_dr = use ? 0 : INTERCEPT_DRS;
+	return use;
+}
+
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 {
 	unsigned vector = v->exit->reason - SVM_EXIT_EXCP0;
@@ -457,5 +466,6 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
 	b->tsc_offset = s->tsc_offset;
 	set_debug(b, s);
+	v->domu->drs = svm_domu_drs(v, false);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }

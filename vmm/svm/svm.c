@@ -511,6 +511,7 @@ const struct hv_ops svm_ops = {
 	.domu_tsc = svm_domu_tsc,
 	.domu_sync = svm_domu_sync,
 	.domu_tpr = svm_domu_tpr,
+	.domu_drs = svm_domu_drs,
 	.domu_debug_exit = svm_domu_debug_exit,
 	.disable = svm_disable,
 };

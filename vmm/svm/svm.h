@@ -23,4 +23,5 @@ void svm_domu_sync(struct vcpu *v);
 void svm_domu_tpr(struct vcpu *v);
 /* A write of CR8 has exited; false: it is not known how it was written. */
 bool svm_domu_cr8(struct vcpu *v);
+bool svm_domu_drs(struct vcpu *v, bool use);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);

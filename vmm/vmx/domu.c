@@ -19,7 +19,9 @@
 #define PROC_CR8_LOAD	  BIT(19)
 #define PROC_CR8_STORE	  BIT(20)
 #define PROC_MWAIT_EXITING BIT(10)
+#define PROC_DR_EXITING	  BIT(23)
 #define PROC_IO_EXITING	  BIT(24)
+#define DR7_ENABLES	  0xff
 #define PROC_MONITOR_EXITING BIT(29)
 #define DOMU_VPID	  2
 #define PAT_RESET	  0x0007040600070406ull
@@ -91,6 +93,7 @@ void vmx_domu_init(struct vcpu *v)
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
 		vmwrite(VMCS_VPID, DOMU_VPID);
 	vmx_guest_reset(v, 0xf000, 0xfff0);
+	vmx_domu_drs(v, false);
 	release(v, d);
 }
 
@@ -203,6 +206,17 @@ void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmwrite(VMCS_ENTRY_CTLS, vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E);
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
 	flush(v);
+}
+
+bool vmx_domu_drs(struct vcpu *v, bool use)
+{
+	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
+
+	(void)v;
+	use |= (vmread(VMCS_GUEST_DR7) & DR7_ENABLES) != 0;
+	vmwrite(VMCS_PROCBASED_CTLS,
+		use ? c & ~PROC_DR_EXITING : c | PROC_DR_EXITING);
+	return use;
 }
 
 /* Without the fields that a #DB has saved in DR6 already: SDM "VM Exits". */
@@ -372,6 +386,7 @@ void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		s->event & INTR_INFO_VALID ? s->event : 0);
 	vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, s->event_error);
+	v->domu->drs = vmx_domu_drs(v, false);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 	release(v, &this_cpu()->dom0);
 }

@@ -365,6 +365,7 @@ const struct hv_ops vmx_ops = {
 	.domu_tsc = vmx_domu_tsc,
 	.domu_sync = vmx_domu_sync,
 	.domu_tpr = vmx_domu_sync,
+	.domu_drs = vmx_domu_drs,
 	.domu_debug_exit = vmx_domu_debug_exit,
 	.disable = vmx_disable,
 };

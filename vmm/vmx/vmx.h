@@ -48,4 +48,5 @@ void vmx_domu_take_back(struct vcpu *v, const struct luv_shared *s);
 void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void vmx_domu_tsc(struct vcpu *v);
 void vmx_domu_sync(struct vcpu *v);
+bool vmx_domu_drs(struct vcpu *v, bool use);
 bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6);
