@@ -192,6 +192,15 @@ int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 extern const exit_handler domu_handlers[EXIT_KINDS];
 
 /*
+ * domu_map - have stage 2 of v's VM reach what its owner has at gpa, and what
+ * is beside it. ERR_NOENT: nothing, or nothing to write to; ERR_FAULT: it is
+ * not there now, or not granted: *slot and *hva tell what; ERR_NOMEM.
+ * Context: v is this CPU's, and its owner the one who runs it.
+ */
+enum err domu_map(struct vcpu *v, gpa_t gpa, bool write, struct luv_slot *slot,
+		  uint64_t *hva);
+
+/*
  * domu_switch.c. domu_enter - v is what this CPU runs, instead of dom0.
  * domu_use_drs - and it uses a debug register.
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * domu_run.c - running a domU: what each of its exits means to the owner.
- * Stage 2 changes under the VM's lock.
  */
 #include "domu.h"
 #include "dom0.h"
@@ -339,112 +338,24 @@ static enum exit_action io(struct vcpu *v)
 	return leave(v, LUV_RUN_IO, x->port, how, (uint32_t)out);
 }
 
-static const struct luv_slot *slot_at(const struct vm *vm, uint64_t gpa)
-{
-	for (unsigned i = 0; i < vm->slots; i++)
-		if (gpa - vm->slot[i].gpa < vm->slot[i].len)
-			return &vm->slot[i];
-	return NULL;
-}
-
-/* Are all pieces of a slot that [hva, hva+size) touches pinned? */
-static bool granted(const struct vm *vm, const struct luv_slot *s,
-		    uint64_t hva)
-{
-	uint64_t i = (hva - ALIGN_DOWN(s->hva, 2 * MIB)) / (2 * MIB);
-
-	return !(s->flags & LUV_SLOT_LAZY) ||
-	       (vm->granted[s->slot][i / 8] & 1u << i % 8);
-}
-
-/* Where the owner has hva; *left: bytes to the end of its page. */
-static bool owner_page(const struct gpaging *p, uint64_t hva, bool write,
-		       uint64_t *pa, uint64_t *left)
-{
-	gpa_t at;
-
-	if (gwalk(p, GVA(hva), write ? GW_WRITE : GW_READ, &dom0_mem, &at,
-		  left) != OK)
-		return false;
-	*pa = at.v;
-	return true;
-}
-
-static enum err map(struct vm *vm, uint64_t gpa, uint64_t pa, uint64_t size,
-		    unsigned perm)
-{
-	enum err e = stage2_map(&vm->s2, GPA(gpa), pa, size, perm, MTRR_WB);
-
-	if (e == OK)
-		trace_mapped(vm, gpa, pa, size, perm);
-	return e;
-}
-
-/*
- * Is the owner's page a large one? A small one that is the last of 2 MiB looks
- * the same as the end of a large one: then the beginning tells.
- */
-static bool owner_large(const struct gpaging *p, uint64_t hva, bool write,
-			uint64_t left)
-{
-	uint64_t offset = hva & (2 * MIB - 1), pa;
-
-	if (left < 2 * MIB - offset)
-		return false;
-	return left > PAGE_SIZE ||
-	       (owner_page(p, hva - offset, write, &pa, &left) &&
-		left >= 2 * MIB);
-}
-
-/* The page at gpa, as large as both sides allow; under the VM's lock. */
-static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
-{
-	uint64_t hva = s->hva + (page.v - s->gpa), pa, left;
-	uint64_t big = ALIGN_DOWN(page.v, 2 * MIB);
-	bool ro = s->flags & LUV_SLOT_READONLY;
-	unsigned perm = ro ? S2_R | S2_X : S2_RWX;
-	const struct gpaging *owner = &v->cpu->paging;
-
-	if (!granted(v->vm, s, hva) ||
-	    !owner_page(owner, hva, !ro, &pa, &left))
-		return ERR_FAULT;
-	if (!((s->gpa ^ s->hva) & (2 * MIB - 1)) && big >= s->gpa &&
-	    big + 2 * MIB <= s->gpa + s->len &&
-	    owner_large(owner, hva, !ro, left) &&
-	    e820_is_ram(&dom0.map, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB) &&
-	    map(v->vm, big, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB, perm) == OK)
-		return OK;
-	if (!e820_is_ram(&dom0.map, pa, PAGE_SIZE))
-		return ERR_FAULT;
-	return map(v->vm, page.v, pa, PAGE_SIZE, perm);
-}
-
 static enum exit_action stage2(struct vcpu *v)
 {
-	struct vm *vm = v->vm;
-	gpa_t page = GPA(ALIGN_DOWN(v->exit->gpa.v, PAGE_SIZE));
-	const struct luv_slot *s;
-	struct luv_slot slot = { 0 };
-	enum err e = ERR_NOENT;
+	const struct vmexit *x = v->exit;
+	struct luv_slot slot;
+	uint64_t hva;
 
-	lock(&vm->lock);
-	s = slot_at(vm, page.v);
-	if (s && !((s->flags & LUV_SLOT_READONLY) && v->exit->write)) {
-		slot = *s;
-		e = map_page(v, s, page);
-	}
-	unlock(&vm->lock);
-	switch (e) {
+	switch (domu_map(v, x->gpa, x->write, &slot, &hva)) {
 	case OK:
 		return RESUME;
 	case ERR_NOENT:
-		return leave(v, LUV_RUN_MMIO | share(v), v->exit->gpa.v,
-			     v->exit->write | (uint64_t)v->exit->own << 1, 0);
+		return leave(v, LUV_RUN_MMIO | share(v), x->gpa.v,
+			     x->write | (uint64_t)x->own << 1, 0);
 	case ERR_FAULT:
-		return leave(v, LUV_RUN_FAULT, slot.hva + (page.v - slot.gpa),
+		return leave(v, LUV_RUN_FAULT, hva,
 			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);
 	default:
-		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, e, page.v);
+		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, ERR_NOMEM,
+			     x->gpa.v);
 	}
 }
 
@@ -604,20 +515,3 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_TIMER] = to_dom0,
 	[EXIT_OTHER] = unknown,
 };
-
-bool guest_read(const struct vcpu *v, gpa_t gpa, void *buf, size_t len)
-{
-	uint64_t pa = gpa.v, size, leaf;
-
-	if (v->vm) {
-		leaf = stage2_lookup(&v->vm->s2, gpa, &size);
-		if (!leaf)
-			return false;
-		pa = (leaf & 0x000ffffffffff000 & ~(size - 1)) |
-		     (gpa.v & (size - 1));
-	}
-	if (!e820_is_ram(&dom0.map, pa, len))
-		return false;
-	memcpy(buf, hpa_ptr(HPA(pa)), len);
-	return true;
-}

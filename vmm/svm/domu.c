@@ -326,7 +326,9 @@ bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 	return vector == VEC_DB || vector == VEC_BP;
 }
 
-static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
+/* Out of line: eight copies of each would be a tenth of svm/. */
+static __attribute__((noinline)) void
+get_segment(struct luv_segment *s, const struct vmcb_seg *v)
 {
 	*s = (struct luv_segment){ v->base, v->limit, v->selector,
 				   UNATTR(v->attrib) };
@@ -334,7 +336,8 @@ static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
 		s->attrib |= UNUSABLE;
 }
 
-static void set_segment(struct vmcb_seg *v, const struct luv_segment *s)
+static __attribute__((noinline)) void
+set_segment(struct vmcb_seg *v, const struct luv_segment *s)
 {
 	*v = (struct vmcb_seg){ s->selector,
 				s->attrib & UNUSABLE ? 0 : ATTR(s->attrib),
