@@ -360,6 +360,9 @@ micro_domu()
 	emit domu.boot "$1" ticks "$2" domu_boot_ticks
 	emit domu.boot.idle "$1" ns "$2" domu_boot_idle_ns
 	emit domu.boot.busy "$1" ticks "$2" domu_boot_busy
+	emit domu.boot.pin_all.busy "$1" ticks "$2" domu_boot_pin_all_busy
+	emit domu.qemu_start.busy "$1" ticks "$2" domu_start_pin_lazy_busy
+	emit domu.qemu_start.pin_all.busy "$1" ticks "$2" domu_start_pin_all_busy
 	emit domu.exits "$1" exits "$2" domu_exits
 	for page in 4k 2m; do
 		emit "memory.1g.$page.vmm" "$1" bytes "$2" "memory_${page}_vmm"

@@ -37,6 +37,7 @@ struct vmexit {
 	uint8_t size;	 /* IO: 1, 2 or 4 bytes */
 	bool in, string; /* IO */
 	bool write;	 /* STAGE2: the access wanted to write */
+	bool own;	 /* STAGE2: gpa is the access's own, not a walk's */
 	gpa_t gpa;	 /* STAGE2: the address */
 };
 _Static_assert(sizeof(struct vmexit) == 64, "one cache line, a shift");
@@ -99,7 +100,7 @@ struct cpu {
 	void *fpu;		  /* [I] dom0's extended state while a domU runs */
 	uint64_t xcr0, dr[4];	  /* [p] dom0's, while a domU runs */
 	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
-	struct gpaging paging;	  /* [p] dom0's, while a domU runs */
+	struct gpaging paging;	  /* [p] dom0's, at its last hypercall */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
 	struct trace *trace;	  /* [I] once set; NULL: no rings */
 	struct vcpu *last_domu;	  /* [p] whose translations may be cached */

@@ -42,7 +42,7 @@ void domu_init(void)
 {
 	for (unsigned i = 0; i < 4; i++)
 		all.token[i] = domu_random();
-	domu_run_init();
+	domu_switch_init();
 }
 
 uint32_t domu_token(unsigned i)

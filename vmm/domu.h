@@ -46,7 +46,8 @@ struct domu {
 	uint32_t cpuids;	/* [p] rows of it */
 	uint8_t cpuid_first[4][32]; /* [p] row + 1 of the leaf's first; 0: none */
 	uint64_t xcr0;		/* [p] */
-	uint64_t dr[4], dr6, cr2; /* [p] while it does not run */
+	uint64_t dr[4], dr6, cr2; /* [p] while it does not run; dr: or !drs */
+	bool drs;		/* [p] DR0-3 are switched; else, to use one exits */
 	uint64_t msr[6];	/* [p] VMX: DOMU_MSRS, while it does not run */
 	uint64_t tsc_offset, tsc_adjust; /* [p] */
 	_Atomic uint32_t running; /* [a] a CPU is in it */
@@ -68,6 +69,7 @@ struct domu {
 	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
 	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
+	struct luv_shared *shared; /* [p] the owner's, see vcpu_share; or NULL */
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
 	uint64_t debug_dr[4], debug_dr7; /* [p] */
@@ -87,7 +89,7 @@ _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
 
 /* Once, boot CPU: token, tables. */
 void domu_init(void);
-void domu_run_init(void);
+void domu_switch_init(void);
 /* A number that nobody guesses. */
 uint32_t domu_random(void);
 /* Are these the token's halves? */
@@ -127,6 +129,8 @@ int64_t domu_vcpu_get(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
 int64_t domu_vcpu_set(const struct gpaging *g, uint64_t vm, uint64_t id,
 		      uint64_t buf);
+int64_t domu_vcpu_share(const struct gpaging *g, uint64_t vm, uint64_t id,
+			uint64_t shared);
 int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t vm, uint64_t id,
 			uint64_t buf, uint64_t count);
 int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t vm,
@@ -186,6 +190,22 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok);
 int64_t domu_run(struct vcpu *d, const struct gpaging *g);
 
 extern const exit_handler domu_handlers[EXIT_KINDS];
+
+/*
+ * domu_map - have stage 2 of v's VM reach what its owner has at gpa, and what
+ * is beside it. ERR_NOENT: nothing, or nothing to write to; ERR_FAULT: it is
+ * not there now, or not granted: *slot and *hva tell what; ERR_NOMEM.
+ * Context: v is this CPU's, and its owner the one who runs it.
+ */
+enum err domu_map(struct vcpu *v, gpa_t gpa, bool write, struct luv_slot *slot,
+		  uint64_t *hva);
+
+/*
+ * domu_switch.c. domu_enter - v is what this CPU runs, instead of dom0.
+ * domu_use_drs - and it uses a debug register.
+ */
+void domu_enter(struct cpu *cpu, struct vcpu *v);
+void domu_use_drs(struct vcpu *v);
 
 /*
  * domu_suspend - back to dom0, which finds itself at the hypercall, to be run

@@ -1,113 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * domu_run.c - running a domU: the world switch's common half, and what each
- * of its exits means to the owner. Stage 2 changes under the VM's lock.
+ * domu_run.c - running a domU: what each of its exits means to the owner.
  */
 #include "domu.h"
 #include "dom0.h"
 #include "mem.h"
 #include "string.h"
 #include "trace.h"
-#include "xstate.h"
-
-static void read_drs(uint64_t *dr)
-{
-	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2;"
-			 "mov %%dr3, %3" : "=r"(dr[0]), "=r"(dr[1]),
-			 "=r"(dr[2]), "=r"(dr[3]));
-}
-
-static void write_drs(const uint64_t *dr)
-{
-	__asm__ volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2;"
-			 "mov %3, %%dr3" ::"r"(dr[0]), "r"(dr[1]),
-			 "r"(dr[2]), "r"(dr[3]));
-}
-
-uint64_t domu_fpu_mask;
-uint32_t domu_fpu_size;
-
-static void xsetbv(uint64_t v)
-{
-	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)v),
-			 "d"((uint32_t)(v >> 32)));
-}
-
-static uint64_t xgetbv(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
-
-/*
- * All register state that neither the VMCS/VMCB nor v->gpr holds, from `old`
- * to `new_`. Saved and loaded under the full XCR0: a component that one side
- * has switched off still must not be seen by the other.
- */
-static void fpu_switch(void *old, uint64_t *old_xcr0, const void *new_,
-		       uint64_t new_xcr0)
-{
-	const uint64_t mask = domu_fpu_mask;
-
-	if (!mask) {
-		__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])old));
-		__asm__ volatile("fxrstor64 %0" ::"m"(*(const char (*)[512])
-							     new_));
-		return;
-	}
-	*old_xcr0 = xgetbv();
-	if (mask & ~*old_xcr0)
-		xsetbv(*old_xcr0 | mask);
-	__asm__ volatile("xsave64 (%0)" ::"r"(old), "a"((uint32_t)mask),
-			 "d"((uint32_t)(mask >> 32)) : "memory");
-	__asm__ volatile("xrstor64 (%0)" ::"r"(new_), "a"((uint32_t)mask),
-			 "d"((uint32_t)(mask >> 32)) : "memory");
-	if (new_xcr0 != (*old_xcr0 | mask))
-		xsetbv(new_xcr0);
-}
-
-void domu_run_init(void)
-{
-	struct xstate x = xstate_of(cpuid, FPU_AREA);
-
-	domu_fpu_mask = x.mask;
-	domu_fpu_size = x.size;
-}
-
-static void enter(struct cpu *cpu, struct vcpu *v)
-{
-	struct domu *u = v->domu;
-
-	cpu->run_exit = *cpu->dom0.exit;
-	cpu->dom0.exit = &cpu->run_exit;
-	fpu_switch(cpu->fpu, &cpu->xcr0, u->fpu, u->xcr0);
-	read_drs(cpu->dr);
-	write_drs(u->debug & LUV_DEBUG_HW ? u->debug_dr : u->dr);
-	hv->domu_enter(&cpu->dom0, v,
-		       u->last_cpu != cpu->index || cpu->last_domu != v ||
-			       u->s2_seen != v->vm->s2_changed);
-	u->s2_seen = v->vm->s2_changed;
-	u->last_cpu = cpu->index;
-	cpu->last_domu = v;
-	cpu->current = v;
-}
-
-void domu_suspend(struct cpu *cpu)
-{
-	struct vcpu *v = cpu->current;
-	struct domu *u = v->domu;
-
-	if (!v->vm)
-		return;
-	hv->domu_leave(&cpu->dom0, v);
-	if (!(u->debug & LUV_DEBUG_HW))
-		read_drs(u->dr);
-	write_drs(cpu->dr);
-	fpu_switch(u->fpu, &u->xcr0, cpu->fpu, cpu->xcr0);
-	cpu->current = &cpu->dom0;
-}
 
 void domu_release(struct vcpu *v)
 {
@@ -126,8 +25,8 @@ static unsigned ready(struct vcpu *v)
 	return now | (a->reg[VLAPIC_TPR].v >> 4 & 15) << 8;
 }
 
-/* Back to dom0 behind its hypercall, with an answer. */
-static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
+/* Back to dom0 behind its hypercall, with an answer; kind: LUV_RUN_*. */
+static enum exit_action leave(struct vcpu *v, uint64_t kind, uint64_t a,
 			      uint64_t b, uint64_t c)
 {
 	struct vcpu *d = &v->cpu->dom0;
@@ -145,6 +44,21 @@ static enum exit_action leave(struct vcpu *v, enum luv_run kind, uint64_t a,
 	d->gpr[R10] = now;
 	hv->advance(d);
 	return RESUME;
+}
+
+/*
+ * The instruction is ring 3's to execute: what that takes, if there is a place
+ * for it. Not while it is debugged: TF is not the guest's then.
+ */
+static uint64_t share(struct vcpu *v)
+{
+	struct domu *u = v->domu;
+
+	if (!u->shared || u->debug)
+		return 0;
+	hv->domu_share(v, u->shared);
+	u->shared->apic_base = u->apic.base;
+	return LUV_RUN_SHARED;
 }
 
 /* --- interrupts ----------------------------------------------------------- */
@@ -338,13 +252,16 @@ int64_t domu_run(struct vcpu *d, const struct gpaging *g)
 	if (!v)
 		return why;
 	u = v->domu;
-	d->cpu->paging = *g;
 	u->event = (uint32_t)d->gpr[R10];
 	u->want_window = flags & LUV_RUN_WINDOW;
 	atomic_store(&u->blocked, 0);
-	enter(d->cpu, v);
+	domu_enter(d->cpu, v);
 	if (u->wait)
 		complete(v, d->gpr[RDX], flags & LUV_RUN_GP);
+	if (u->shared && u->shared->dirty) {
+		hv->domu_take_back(v, u->shared);
+		u->shared->dirty = 0;
+	}
 	if ((flags & LUV_RUN_NO_ENTRY) || atomic_exchange(&u->kicked, 0)) {
 		leave(v, LUV_RUN_KICKED, 0, 0, 0);
 	} else {
@@ -411,7 +328,7 @@ static enum exit_action io(struct vcpu *v)
 		       (uint64_t)x->string << 9;
 
 	if (x->string)
-		return leave(v, LUV_RUN_IO, x->port, how, 0);
+		return leave(v, LUV_RUN_IO | share(v), x->port, how, 0);
 	if (x->size < 4)
 		out &= BIT(8 * x->size) - 1;
 	if (x->in)
@@ -421,112 +338,24 @@ static enum exit_action io(struct vcpu *v)
 	return leave(v, LUV_RUN_IO, x->port, how, (uint32_t)out);
 }
 
-static const struct luv_slot *slot_at(const struct vm *vm, uint64_t gpa)
-{
-	for (unsigned i = 0; i < vm->slots; i++)
-		if (gpa - vm->slot[i].gpa < vm->slot[i].len)
-			return &vm->slot[i];
-	return NULL;
-}
-
-/* Are all pieces of a slot that [hva, hva+size) touches pinned? */
-static bool granted(const struct vm *vm, const struct luv_slot *s,
-		    uint64_t hva)
-{
-	uint64_t i = (hva - ALIGN_DOWN(s->hva, 2 * MIB)) / (2 * MIB);
-
-	return !(s->flags & LUV_SLOT_LAZY) ||
-	       (vm->granted[s->slot][i / 8] & 1u << i % 8);
-}
-
-/* Where the owner has hva; *left: bytes to the end of its page. */
-static bool owner_page(const struct gpaging *p, uint64_t hva, bool write,
-		       uint64_t *pa, uint64_t *left)
-{
-	gpa_t at;
-
-	if (gwalk(p, GVA(hva), write ? GW_WRITE : GW_READ, &dom0_mem, &at,
-		  left) != OK)
-		return false;
-	*pa = at.v;
-	return true;
-}
-
-static enum err map(struct vm *vm, uint64_t gpa, uint64_t pa, uint64_t size,
-		    unsigned perm)
-{
-	enum err e = stage2_map(&vm->s2, GPA(gpa), pa, size, perm, MTRR_WB);
-
-	if (e == OK)
-		trace_mapped(vm, gpa, pa, size, perm);
-	return e;
-}
-
-/*
- * Is the owner's page a large one? A small one that is the last of 2 MiB looks
- * the same as the end of a large one: then the beginning tells.
- */
-static bool owner_large(const struct gpaging *p, uint64_t hva, bool write,
-			uint64_t left)
-{
-	uint64_t offset = hva & (2 * MIB - 1), pa;
-
-	if (left < 2 * MIB - offset)
-		return false;
-	return left > PAGE_SIZE ||
-	       (owner_page(p, hva - offset, write, &pa, &left) &&
-		left >= 2 * MIB);
-}
-
-/* The page at gpa, as large as both sides allow; under the VM's lock. */
-static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
-{
-	uint64_t hva = s->hva + (page.v - s->gpa), pa, left;
-	uint64_t big = ALIGN_DOWN(page.v, 2 * MIB);
-	bool ro = s->flags & LUV_SLOT_READONLY;
-	unsigned perm = ro ? S2_R | S2_X : S2_RWX;
-	const struct gpaging *owner = &v->cpu->paging;
-
-	if (!granted(v->vm, s, hva) ||
-	    !owner_page(owner, hva, !ro, &pa, &left))
-		return ERR_FAULT;
-	if (!((s->gpa ^ s->hva) & (2 * MIB - 1)) && big >= s->gpa &&
-	    big + 2 * MIB <= s->gpa + s->len &&
-	    owner_large(owner, hva, !ro, left) &&
-	    e820_is_ram(&dom0.map, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB) &&
-	    map(v->vm, big, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB, perm) == OK)
-		return OK;
-	if (!e820_is_ram(&dom0.map, pa, PAGE_SIZE))
-		return ERR_FAULT;
-	return map(v->vm, page.v, pa, PAGE_SIZE, perm);
-}
-
 static enum exit_action stage2(struct vcpu *v)
 {
-	struct vm *vm = v->vm;
-	gpa_t page = GPA(ALIGN_DOWN(v->exit->gpa.v, PAGE_SIZE));
-	const struct luv_slot *s;
-	struct luv_slot slot = { 0 };
-	enum err e = ERR_NOENT;
+	const struct vmexit *x = v->exit;
+	struct luv_slot slot;
+	uint64_t hva;
 
-	lock(&vm->lock);
-	s = slot_at(vm, page.v);
-	if (s && !((s->flags & LUV_SLOT_READONLY) && v->exit->write)) {
-		slot = *s;
-		e = map_page(v, s, page);
-	}
-	unlock(&vm->lock);
-	switch (e) {
+	switch (domu_map(v, x->gpa, x->write, &slot, &hva)) {
 	case OK:
 		return RESUME;
 	case ERR_NOENT:
-		return leave(v, LUV_RUN_MMIO, v->exit->gpa.v, v->exit->write,
-			     0);
+		return leave(v, LUV_RUN_MMIO | share(v), x->gpa.v,
+			     x->write | (uint64_t)x->own << 1, 0);
 	case ERR_FAULT:
-		return leave(v, LUV_RUN_FAULT, slot.hva + (page.v - slot.gpa),
+		return leave(v, LUV_RUN_FAULT, hva,
 			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);
 	default:
-		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, e, page.v);
+		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, ERR_NOMEM,
+			     x->gpa.v);
 	}
 }
 
@@ -606,9 +435,17 @@ static enum exit_action xsetbv_exit(struct vcpu *v)
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
 	if (domu_fpu_mask && !(value & ~domu_fpu_mask) &&
-	    xsetbv_safe((uint32_t)v->gpr[RCX], value))
+	    xsetbv_safe((uint32_t)v->gpr[RCX], value)) {
+		v->domu->xcr0 = value;
 		return SKIP;
+	}
 	hv->inject(v, VEC_GP, 0);
+	return RESUME;
+}
+
+static enum exit_action debug_register(struct vcpu *v)
+{
+	domu_use_drs(v);
 	return RESUME;
 }
 
@@ -662,7 +499,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_CPUID] = domu_cpuid_exit,
 	[EXIT_HYPERCALL] = hypercall,
 	[EXIT_CR] = own,
-	[EXIT_DR] = unknown,
+	[EXIT_DR] = debug_register,
 	[EXIT_IO] = io,
 	[EXIT_RDMSR] = rdmsr_exit,
 	[EXIT_WRMSR] = wrmsr_exit,
@@ -678,20 +515,3 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_TIMER] = to_dom0,
 	[EXIT_OTHER] = own,
 };
-
-bool guest_read(const struct vcpu *v, gpa_t gpa, void *buf, size_t len)
-{
-	uint64_t pa = gpa.v, size, leaf;
-
-	if (v->vm) {
-		leaf = stage2_lookup(&v->vm->s2, gpa, &size);
-		if (!leaf)
-			return false;
-		pa = (leaf & 0x000ffffffffff000 & ~(size - 1)) |
-		     (gpa.v & (size - 1));
-	}
-	if (!e820_is_ram(&dom0.map, pa, len))
-		return false;
-	memcpy(buf, hpa_ptr(HPA(pa)), len);
-	return true;
-}

@@ -5,6 +5,7 @@
  */
 #include "domu.h"
 #include "dom0.h"
+#include "mem.h"
 #include "string.h"
 
 #define VECTORS_WITH_ERROR 0x227d00u /* DF TS NP SS GP PF AC CP */
@@ -192,6 +193,34 @@ int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 	}
 	domu_let_go(v);
 	return why;
+}
+
+/*
+ * Found once: that the page stays is the owner's business, as with a slot's.
+ */
+int64_t domu_vcpu_share(const struct gpaging *g, uint64_t handle, uint64_t id,
+			uint64_t shared)
+{
+	struct luv_shared *s = NULL;
+	uint64_t left;
+	int64_t why;
+	struct vcpu *v;
+	gpa_t at;
+
+	if (shared % 8 || shared % PAGE_SIZE > PAGE_SIZE - sizeof(*s))
+		return -LUV_EINVAL;
+	if (shared) {
+		if (gwalk(g, GVA(shared), GW_WRITE, &dom0_mem, &at, &left) !=
+			    OK || !e820_is_ram(&dom0.map, at.v, sizeof(*s)))
+			return -LUV_EFAULT;
+		s = hpa_ptr(HPA(at.v));
+	}
+	v = domu_take(g, handle, id, &why);
+	if (!v)
+		return why;
+	v->domu->shared = s;
+	domu_let_go(v);
+	return 0;
 }
 
 /* --- extended state ------------------------------------------------------- */

@@ -229,39 +229,81 @@ static enum err finish(uint64_t page, uint64_t size, uint64_t va, gpa_t *pa,
 
 /*
  * The walk that nearly all are: 4-level paging, present, accessed, dirty if
- * written to, allowed by every entry. False: walk() finds out what it is.
+ * written to, allowed by every entry. What is not so walk() finds out.
  */
+struct quick {
+	uint64_t table;	   /* the last */
+	uint64_t all, any; /* of the bits of the entries above it */
+	unsigned shift;	   /* of the page */
+};
+
+static bool quick_ok(const struct gpaging *p, enum gwalk_access access,
+		     const struct quick *q, uint64_t leaf)
+{
+	const uint64_t need = PTE_P | PTE_A |
+			      (access == GW_WRITE ? PTE_RW : 0) |
+			      (p->user ? PTE_US : 0);
+
+	return (q->all & leaf & need) == need &&
+	       !((q->any | leaf) & paging_4.rsvd) && q->shift <= 30 &&
+	       !(q->shift > 12 && (leaf & (BIT(q->shift) - BIT(13)))) &&
+	       !(access == GW_WRITE && !(leaf & PTE_D)) &&
+	       (p->user || !(p->cr4 & CR4_SMAP));
+}
+
+/* Down to a leaf, if all above it is present. */
+static bool descend(const struct gpaging *p, uint64_t va,
+		    const struct gwalk_mem *mem, struct quick *q,
+		    uint64_t *leaf)
+{
+	*q = (struct quick){ p->cr3 & PTE_ADDR, ~0ull, 0, 39 };
+	for (;; q->shift -= 9) {
+		const uint64_t at = q->table + (va >> q->shift & 511) * 8;
+
+		if (!mem->read(mem->ctx, GPA(at), leaf, 8) ||
+		    !(*leaf & PTE_P))
+			return false;
+		if (q->shift == 12 || (*leaf & PTE_PS))
+			return true;
+		q->all &= *leaf;
+		q->any |= *leaf;
+		q->table = *leaf & PTE_ADDR;
+	}
+}
+
 static bool walk_quickly(const struct gpaging *p, uint64_t va,
 			 enum gwalk_access access, const struct gwalk_mem *mem,
 			 gpa_t *pa, uint64_t *left)
 {
-	const uint64_t rights = (access == GW_WRITE ? PTE_RW : 0) |
-				(p->user ? PTE_US : 0);
-	uint64_t table = p->cr3 & PTE_ADDR, all = ~0ull, any = 0, entry, size;
-	unsigned shift = 39;
+	uint64_t leaf, size;
+	struct quick q;
 
-	if (access == GW_EXEC || !(p->efer & EFER_NXE))
+	if (access == GW_EXEC || !(p->efer & EFER_NXE) ||
+	    !descend(p, va, mem, &q, &leaf) || !quick_ok(p, access, &q, leaf))
 		return false;
-	for (;; shift -= 9) {
-		const uint64_t at = table + (va >> shift & 511) * 8;
+	size = BIT(q.shift);
+	return finish(leaf & PTE_ADDR & ~(size - 1), size, va, pa, left) == OK;
+}
 
-		if (!mem->read(mem->ctx, GPA(at), &entry, 8) ||
-		    (entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A))
-			return false;
-		all &= entry;
-		any |= entry;
-		if (shift == 12 || (entry & PTE_PS))
-			break;
-		table = entry & PTE_ADDR;
+bool gwalk_around(const struct gpaging *p, gva_t va, enum gwalk_access access,
+		  const struct gwalk_mem *mem, uint64_t pa[GW_AROUND])
+{
+	const uint64_t first = va.v >> 12 & 511 & ~(uint64_t)(GW_AROUND - 1);
+	struct quick q;
+	uint64_t leaf;
+
+	if (mode_of(p) != &paging_4 || !is_canonical(&paging_4, va.v) ||
+	    access == GW_EXEC || !(p->efer & EFER_NXE) ||
+	    !descend(p, va.v, mem, &q, &leaf) || q.shift != 12)
+		return false;
+	for (unsigned i = 0; i < GW_AROUND; i++) {
+		const gpa_t at = GPA(q.table + (first + i) * 8);
+
+		pa[i] = mem->read(mem->ctx, at, &leaf, 8) &&
+			quick_ok(p, access, &q, leaf) ? leaf & PTE_ADDR :
+							GW_NONE;
 	}
-	size = BIT(shift);
-	if (shift > 30 || (any & paging_4.rsvd) ||
-	    (shift > 12 && (entry & (size - BIT(13)))) ||
-	    (all & rights) != rights ||
-	    (access == GW_WRITE && !(entry & PTE_D)) ||
-	    (!p->user && (p->cr4 & CR4_SMAP)))
-		return false;
-	return finish(entry & PTE_ADDR & ~(size - 1), size, va, pa, left) == OK;
+	return true;
 }
 
 enum err gwalk(const struct gpaging *p, gva_t va_, enum gwalk_access access,

@@ -43,3 +43,14 @@ struct gwalk_mem {
 MUST_USE enum err gwalk(const struct gpaging *p, gva_t va,
 			enum gwalk_access access, const struct gwalk_mem *mem,
 			gpa_t *pa, uint64_t *left);
+
+/*
+ * gwalk_around - the pages of 4 KiB beside va's, of the GW_AROUND that begin
+ * at a multiple of as many: pa[i] is where the i-th is, or GW_NONE where the
+ * same access is not allowed or would have to set a flag. Sets none.
+ * False, and pa untouched: va's is a larger page, or it is not 4-level paging.
+ */
+#define GW_AROUND 16
+#define GW_NONE	  UINT64_MAX
+bool gwalk_around(const struct gpaging *p, gva_t va, enum gwalk_access access,
+		  const struct gwalk_mem *mem, uint64_t pa[GW_AROUND]);

@@ -666,9 +666,81 @@ static void random_tables(void **state)
 	assert_true(ok > 1000);
 }
 
+/* --- the pages beside one ------------------------------------------------- */
+
+#define ROUNDS 20000
+
+/* Rights at random, in the tables above and in the leaves of one window. */
+static void random_window(struct fake *f, struct mode *m, uint64_t page)
+{
+	for (unsigned level = 4; level > 1; level--)
+		set_entry(f, m, level, (level - 1) * PAGE_SIZE | P | A |
+			  (rand() % 8 ? RW : 0) | (rand() % 8 ? US : 0));
+	for (unsigned i = 0; i < GW_AROUND; i++) {
+		m->va = page + i * PAGE_SIZE;
+		set_entry(f, m, 1, ((PAGE_PA + i * GIB) & ~(PAGE_SIZE - 1)) |
+			  (rand() % 8 ? P : 0) | (rand() % 4 ? RW : 0) |
+			  (rand() % 4 ? US : 0) | (rand() % 4 ? A : 0) |
+			  (rand() % 4 ? D : 0) | (rand() % 8 ? 0 : BIT(52)));
+	}
+}
+
+/* What a user may do and no flag is in the way of, and nothing else. */
+static void around(void **state)
+{
+	const uint64_t page = modes[4].va & ~(16 * PAGE_SIZE - 1);
+	struct mode m = modes[4];
+	struct fake f;
+	struct gpaging p = build(&f, &m, 1);
+	const struct gwalk_mem mem = { &f, fake_read, fake_cas };
+	uint64_t got[GW_AROUND], pa, left;
+
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		const enum gwalk_access access = rand() % 2;
+
+		random_window(&f, &m, page);
+		m.va = page + rand() % GW_AROUND * PAGE_SIZE;
+		if (!gwalk_around(&p, GVA(m.va + 8), access, &mem, got)) {
+			assert_false(get_entry(&f, &m, 1) & P);
+			continue;
+		}
+		for (unsigned i = 0; i < GW_AROUND; i++) {
+			f.cas_calls = 0;
+			pa = GW_NONE;
+			if (walk(&f, &p, page + i * PAGE_SIZE, access, &pa,
+				 &left) != OK || f.cas_calls)
+				pa = GW_NONE;
+			assert_int_equal(got[i], pa);
+		}
+	}
+}
+
+static void around_what_is_no_small_page(void **state)
+{
+	uint64_t got[GW_AROUND] = { 7 };
+
+	(void)state;
+	FOR_EACH_LEAF(m, leaf) {
+		struct fake f;
+		const struct gwalk_mem mem = { &f, fake_read, fake_cas };
+		const struct gpaging p = build(&f, m, leaf);
+		const bool small = leaf == 1 && m->levels == 4 &&
+				   (m->efer & EFER_NXE);
+
+		assert_int_equal(gwalk_around(&p, GVA(m->va), GW_READ, &mem,
+					      got), small);
+		if (!small)
+			assert_int_equal(got[0], 7);
+		got[0] = 7;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(around),
+		cmocka_unit_test(around_what_is_no_small_page),
 		cmocka_unit_test(no_paging),
 		cmocka_unit_test(address_and_rest_of_page),
 		cmocka_unit_test(accessed_and_dirty),

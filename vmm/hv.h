@@ -102,6 +102,12 @@ struct hv_ops {
 	/* Architectural state; set: one that was checked. */
 	void (*domu_get)(struct vcpu *v, struct luv_vcpu *s);
 	void (*domu_set)(struct vcpu *v, const struct luv_vcpu *s);
+	/*
+	 * While it is the CPU's current vCPU: fill struct luv_shared, all but
+	 * apic_base; take back what ring 3 may change.
+	 */
+	void (*domu_share)(struct vcpu *v, struct luv_shared *s);
+	void (*domu_take_back)(struct vcpu *v, const struct luv_shared *s);
 	/* While it is the CPU's current vCPU: the state that a SIPI starts. */
 	void (*domu_reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
 	/* v->domu->tsc_offset has changed. */
@@ -110,6 +116,12 @@ struct hv_ops {
 	void (*domu_sync)(struct vcpu *v);
 	/* And the other way: the APIC's TPR has been written. */
 	void (*domu_tpr)(struct vcpu *v);
+	/*
+	 * While its VMCS or VMCB is this CPU's: have the use of DR0-3, and
+	 * writes of DR7, exit unless DR7 has a breakpoint on, or not (use).
+	 * Returns whether they do not exit.
+	 */
+	bool (*domu_drs)(struct vcpu *v, bool use);
 	/* Was it #DB or INT3? *dr6: ~0 for INT3. */
 	bool (*domu_debug_exit)(struct vcpu *v, uint64_t *dr6);
 	/* Leave virtualization mode on this CPU, for a reset. */

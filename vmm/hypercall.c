@@ -138,6 +138,7 @@ CALL(vcpu_kick, R(RDI), R(RSI))
 CALL(vcpu_nmi, R(RDI), R(RSI))
 CALL(vcpu_get, R(RDI), R(RSI), R(RDX))
 CALL(vcpu_set, R(RDI), R(RSI), R(RDX))
+CALL(vcpu_share, R(RDI), R(RSI), R(RDX))
 CALL(vcpu_cpuid, R(RDI), R(RSI), R(RDX), R(R10))
 CALL(vcpu_fpu_get, R(RDI), R(RSI), R(RDX), R(R10))
 CALL(vcpu_fpu_set, R(RDI), R(RSI), R(RDX), R(R10))
@@ -205,8 +206,8 @@ enum exit_action hypercall_exit(struct vcpu *v)
 {
 	uint32_t call = (uint32_t)v->gpr[RAX], nr = call ^ LUV_MAGIC;
 	enum exit_action action;
-	struct gpaging g;
-	unsigned bits = hv->paging(v, &g);
+	struct gpaging *g = &v->cpu->paging; /* what vcpu_run begins needs it */
+	unsigned bits = hv->paging(v, g);
 	int64_t result;
 
 	if (bits == 16 && bios_call(v, &action))
@@ -223,7 +224,7 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	if (nr >= ARRAY_SIZE(calls) || !calls[nr])
 		result = -LUV_ENOSYS;
 	else
-		result = calls[nr](v, &g);
+		result = calls[nr](v, g);
 	if (nr == LUV_CALL_vcpu_run && !result)
 		return RESUME; /* it has come back, or will */
 	v->gpr[RAX] = (uint64_t)result;

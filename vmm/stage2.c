@@ -85,6 +85,36 @@ enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa, uint64_t size,
 	return OK;
 }
 
+static uint64_t *last_table(const struct stage2 *s, gpa_t gpa)
+{
+	uint64_t *t = s->root;
+
+	for (unsigned l = LEVELS - 1; l > 0; l--) {
+		uint64_t e = t[INDEX(gpa.v, l)];
+
+		if (!(e & PRESENT) || is_leaf(e, l))
+			return NULL;
+		t = s->to_ptr(e & ADDRESS);
+	}
+	return t;
+}
+
+void stage2_map_around(struct stage2 *s, gpa_t gpa, uint64_t *pa, unsigned n,
+		       unsigned perm, enum mtrr_type type)
+{
+	uint64_t *t = gpa.v < END ? last_table(s, gpa) : NULL;
+	const uint64_t bits = s->format->leaf(perm, type);
+
+	if (t)
+		t += INDEX(gpa.v, 0);
+	for (unsigned i = 0; i < n; i++) {
+		if (!t || (t[i] & PRESENT))
+			pa[i] = STAGE2_NONE;
+		if (pa[i] != STAGE2_NONE)
+			set(&t[i], pa[i] | bits);
+	}
+}
+
 uint64_t stage2_lookup(const struct stage2 *s, gpa_t gpa, uint64_t *size)
 {
 	const uint64_t *t = s->root;

@@ -47,6 +47,16 @@ MUST_USE enum err stage2_map(struct stage2 *s, gpa_t gpa, uint64_t hpa,
 			     enum mtrr_type type);
 
 /*
+ * stage2_map_around - make pages of 4 KiB from gpa on reach pa[i], where now
+ * nothing is mapped; they end within 2 MiB. Not those that are STAGE2_NONE.
+ * What it has not mapped becomes STAGE2_NONE. Takes no memory: where there is
+ * no table yet nothing is mapped.
+ */
+#define STAGE2_NONE UINT64_MAX
+void stage2_map_around(struct stage2 *s, gpa_t gpa, uint64_t *pa, unsigned n,
+		       unsigned perm, enum mtrr_type type);
+
+/*
  * stage2_lookup - the leaf for gpa, or 0 if nothing is mapped.
  *   size  out, may be NULL: bytes of the page, or of the entry that is empty
  */

@@ -565,9 +565,45 @@ static void random_operations(void **state)
 	free(m.cell);
 }
 
+static void around(void **state)
+{
+	uint64_t pa[4] = { 7 * GIB, STAGE2_NONE, 8 * GIB, 9 * GIB };
+	const uint64_t gpa = GIB + 508 * K4; /* the last of a table */
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		struct stage2 s = make(formats[i]);
+		uint64_t want[4], none[4];
+
+		memcpy(want, pa, sizeof(pa));
+		memcpy(none, pa, sizeof(pa));
+		stage2_map_around(&s, GPA(gpa), none, 4, S2_RWX, MTRR_WB);
+		assert_hole(&s, gpa, T512);
+		assert_true(none[0] == STAGE2_NONE && none[3] == STAGE2_NONE);
+		must_map(&s, gpa + 2 * K4, 5 * GIB, K4);
+		budget = 0;
+		stage2_map_around(&s, GPA(gpa), want, 4, S2_R, MTRR_WB);
+		assert_leaf(&s, gpa, 7 * GIB, K4, S2_R, MTRR_WB);
+		assert_hole(&s, gpa + K4, K4);
+		assert_wb(&s, gpa + 2 * K4, 5 * GIB, K4);
+		assert_leaf(&s, gpa + 3 * K4, 9 * GIB, K4, S2_R, MTRR_WB);
+		assert_hole(&s, gpa + 4 * K4, M2);
+		assert_int_equal(want[0], 7 * GIB);
+		assert_true(want[2] == STAGE2_NONE && want[3] == 9 * GIB);
+		/* A large page has no table of small ones. */
+		budget = POOL;
+		must_map(&s, 4 * GIB, 4 * GIB, M2);
+		memcpy(want, pa, sizeof(pa));
+		stage2_map_around(&s, GPA(4 * GIB), want, 4, S2_R, MTRR_WB);
+		assert_wb(&s, 4 * GIB, 4 * GIB, M2);
+		assert_true(want[0] == STAGE2_NONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(around),
 		cmocka_unit_test(all_sizes),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(permissions_and_types),

@@ -34,13 +34,13 @@ void devices_destroy(struct vm *vm)
 /* --- the local APIC, in the VMM --------------------------------------------------- */
 
 /* An access to its page, if that is where the guest has it. */
-static bool is_apic(struct vcpu *v, uint64_t gpa)
+static bool is_apic(const struct vcpu *v, uint64_t gpa)
 {
 	uint64_t base;
 
 	if (v->vm->irqchip == IRQCHIP_OFF)
 		return false;
-	base = vcpu_state(v)->apic_base;
+	base = v->apic_base;
 	return (base & (APIC_ENABLE | APIC_X2)) == APIC_ENABLE &&
 	       !((gpa ^ base) & ~(PAGE - 1));
 }

@@ -97,37 +97,62 @@ void emulate_free(struct vcpu *v)
 
 /* --- the guest's registers -------------------------------------------------------- */
 
-static unsigned cpl_of(const struct luv_vcpu *s)
+static uint8_t cpl_of(uint64_t cr0, uint64_t rflags, unsigned ss_attrib)
 {
-	if (!(s->cr0 & CR0_PE))
+	if (!(cr0 & CR0_PE))
 		return 0;
-	return s->rflags & RFLAGS_VM ? 3 : s->ss.attrib >> 5 & 3;
+	return rflags & RFLAGS_VM ? 3 : ss_attrib >> 5 & 3;
 }
+
+/* Two types with the same members. */
+#define LOAD(c, s)                                                             \
+	do {                                                                   \
+		memcpy(c->gpr, s->gpr, sizeof(c->gpr));                        \
+		c->rip = s->rip;                                               \
+		c->rflags = s->rflags;                                         \
+		c->cr0 = s->cr0;                                               \
+		c->cr3 = s->cr3;                                               \
+		c->cr4 = s->cr4;                                               \
+		c->efer = s->efer;                                             \
+		c->seg[EMUL_ES] = s->es;                                       \
+		c->seg[EMUL_CS] = s->cs;                                       \
+		c->seg[EMUL_SS] = s->ss;                                       \
+		c->seg[EMUL_DS] = s->ds;                                       \
+		c->seg[EMUL_FS] = s->fs;                                       \
+		c->seg[EMUL_GS] = s->gs;                                       \
+		c->cpl = cpl_of(s->cr0, s->rflags, s->ss.attrib);              \
+	} while (0)
 
 static void load(struct emul_ctx *c, const struct luv_vcpu *s)
 {
-	memcpy(c->gpr, s->gpr, sizeof(c->gpr));
-	c->rip = s->rip;
-	c->rflags = s->rflags;
-	c->cr0 = s->cr0;
-	c->cr3 = s->cr3;
-	c->cr4 = s->cr4;
-	c->efer = s->efer;
-	c->seg[EMUL_ES] = s->es;
-	c->seg[EMUL_CS] = s->cs;
-	c->seg[EMUL_SS] = s->ss;
-	c->seg[EMUL_DS] = s->ds;
-	c->seg[EMUL_FS] = s->fs;
-	c->seg[EMUL_GS] = s->gs;
-	c->cpl = (uint8_t)cpl_of(s);
+	LOAD(c, s);
+}
+
+static void load_shared(struct emul_ctx *c, const struct luv_shared *s)
+{
+	LOAD(c, s);
+}
+
+/* The VMM takes it from there when the guest runs next. */
+static void store_shared(struct luv_shared *s, const struct emul_ctx *c)
+{
+	memcpy(s->gpr, c->gpr, sizeof(s->gpr));
+	s->rip = c->rip;
+	s->rflags = c->rflags;
+	s->dirty = 1;
 }
 
 /* The instruction is over: so is the shadow of an STI before it. */
 static void store(struct vcpu *v)
 {
 	struct emul_ctx *c = v->emul;
-	struct luv_vcpu *s = vcpu_change(v);
+	struct luv_vcpu *s;
 
+	if (v->s_shared && !v->s_valid && !c->single_step) {
+		store_shared(v->shared, c);
+		return;
+	}
+	s = vcpu_change(v);
 	memcpy(s->gpr, c->gpr, sizeof(s->gpr));
 	s->rip = c->rip;
 	s->rflags = c->rflags;
@@ -162,7 +187,7 @@ static enum emulate_end unhandled(struct vcpu *v)
 	unsigned n = 0;
 
 	/* A program of the guest's shall not stop the guest. */
-	if (cpl_of(s)) {
+	if (cpl_of(s->cr0, s->rflags, s->ss.attrib)) {
 		raise_in(v, &undefined);
 		return EMULATE_GO_ON;
 	}
@@ -283,18 +308,19 @@ static enum emulate_end steps(struct vcpu *v)
 	}
 }
 
-enum emulate_end emulate_start(struct vcpu *v, bool mmio, uint64_t gpa,
+enum emulate_end emulate_start(struct vcpu *v, bool own, uint64_t gpa,
 			       bool write)
 {
 	struct emul_ctx *c = v->emul;
 
-	load(c, vcpu_state(v));
+	if (v->s_shared)
+		load_shared(c, v->shared);
+	else
+		load(c, vcpu_state(v));
 	c->insn_len = 0;
-	/* The VMM does not say whether it was a page walk that exited. */
-	(void)mmio;
-	(void)gpa;
-	(void)write;
-	c->hint_valid = false;
+	c->hint_valid = own;
+	c->hint_gpa = gpa;
+	c->hint_write = write;
 	c->stop = v->event;
 	return steps(v);
 }

@@ -21,10 +21,10 @@ bool emulate_init(struct vcpu *v);
 void emulate_free(struct vcpu *v);
 
 /*
- * emulate_start - the instruction at RIP, after LUV_RUN_MMIO (mmio: gpa and
- * write are its) or a string LUV_RUN_IO.
+ * emulate_start - the instruction at RIP, after LUV_RUN_MMIO or a string
+ * LUV_RUN_IO. own: its access was to gpa, and a write or not.
  */
-enum emulate_end emulate_start(struct vcpu *v, bool mmio, uint64_t gpa,
+enum emulate_end emulate_start(struct vcpu *v, bool own, uint64_t gpa,
 			       bool write);
 
 /* emulate_resume - the client has done what kvm_run asked for. */

@@ -57,6 +57,9 @@ static void returned(struct vcpu *v, const struct hyper_regs *r)
 	v->wait = WAIT_NOTHING;
 	v->wait_msr = v->gp = false;
 	v->s_valid = false;
+	v->s_shared = r->rax & LUV_RUN_SHARED;
+	if (v->s_shared && v->shared->apic_base)
+		v->apic_base = v->shared->apic_base;
 	if (r->rax & LUV_RUN_QUEUED)
 		v->event = 0;
 	v->ready = (unsigned)r->r10;
@@ -150,7 +153,8 @@ static long io(struct vcpu *v, const struct hyper_regs *r)
 
 static long mmio(struct vcpu *v, const struct hyper_regs *r)
 {
-	return emulate_start(v, true, r->rdi, r->rsi) == EMULATE_GO_ON;
+	return emulate_start(v, r->rsi & 2, r->rdi, r->rsi & 1) ==
+	       EMULATE_GO_ON;
 }
 
 static long fault(struct vcpu *v, const struct hyper_regs *r)

@@ -4,6 +4,7 @@
 #include "emulate.h"
 #include "hyper.h"
 #include "ioctl.h"
+#include "pin.h"
 #include "say.h"
 
 #include <errno.h>
@@ -34,6 +35,10 @@ void vcpu_free(struct vcpu *v)
 	if (!v)
 		return;
 	emulate_free(v);
+	if (v->shared) {
+		pin_remove(v->shared_pin);
+		munmap(v->shared, PAGE);
+	}
 	if (v->run)
 		munmap(v->run, VCPU_MMAP);
 	if (v->wake_fd >= 0)
@@ -76,6 +81,25 @@ static long vcpu_map(struct vcpu *v, int fd)
 	return emulate_init(v) ? 0 : -ENOMEM;
 }
 
+/* Without it everything works, but takes longer. */
+static void vcpu_make_shared(struct vcpu *v)
+{
+	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return;
+	v->shared_pin = pin_add(p, PAGE);
+	if (v->shared_pin > 0 &&
+	    !hyper_buffer(LUV_CALL_vcpu_share, v->vm->handle, v->id,
+			  (uintptr_t)p, 0, p, sizeof(*v->shared))) {
+		v->shared = p;
+		return;
+	}
+	pin_remove(v->shared_pin);
+	munmap(p, PAGE);
+}
+
 long vcpu_create(struct vm *vm, unsigned long id)
 {
 	const uint64_t flags = vm->irqchip == IRQCHIP_OFF ? 0 : LUV_VCPU_APIC;
@@ -101,8 +125,10 @@ long vcpu_create(struct vm *vm, unsigned long id)
 	if (!e)
 		e = hyper_simple(LUV_CALL_vcpu_create, vm->handle, id, flags,
 				 0);
-	if (!e)
+	if (!e) {
+		vcpu_make_shared(v);
 		return fd;
+	}
 	say("virtual CPU %lu cannot be made: %s", id, strerror((int)-e));
 	v->object->self = v;
 	vm->vcpu[id] = NULL;
@@ -133,10 +159,27 @@ static void fetch(struct vcpu *v, struct luv_vcpu *s)
 		    strerror((int)-e));
 }
 
+/* What was executed here and not yet given back. */
+static void overlay(struct vcpu *v)
+{
+	struct luv_shared *from = v->shared;
+	const uint64_t flags = LUV_SHARED_RFLAGS;
+
+	if (!from || !from->dirty)
+		return;
+	memcpy(v->s.gpr, from->gpr, sizeof(v->s.gpr));
+	v->s.rip = from->rip;
+	v->s.rflags = (v->s.rflags & ~flags) | (from->rflags & flags);
+	v->s.shadow = 0;
+	from->dirty = 0;
+	v->s_dirty = true;
+}
+
 struct luv_vcpu *vcpu_state(struct vcpu *v)
 {
 	if (!v->s_valid) {
 		fetch(v, &v->s);
+		overlay(v);
 		v->s_valid = true;
 		if (v->s.apic_base)
 			v->apic_base = v->s.apic_base;

@@ -35,9 +35,13 @@ struct vcpu {
 	struct kvm_run *run;	/* [I] shared with the client */
 	uint8_t *pio;		/* [I] its second page */
 
+	struct luv_shared *shared; /* [I] vcpu_share; NULL: it cannot be pinned */
+	int32_t shared_pin;	   /* [I] */
+
 	pthread_mutex_t lock; /* held by an ioctl on it; the rest is under it */
 	struct luv_vcpu s;
 	bool s_valid, s_dirty;
+	bool s_shared;	      /* `shared` is what the last exit left there */
 	enum vcpu_wait wait;
 	bool wait_msr;	   /* WAIT_VMM: RDMSR or WRMSR, not IN */
 	bool gp;	   /* ... which is to get #GP */

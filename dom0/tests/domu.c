@@ -143,6 +143,72 @@ static void plain_guest(long vm, uint8_t *ram)
 	expect(r.rdi == 0x83, "port %#lx", r.rdi);
 }
 
+/* What shares its registers: a store to a device, that ring 3 executes. */
+static const uint8_t device_guest[] = {
+	0xa2, 0x20, 0x00, /* mov %al, 0x20 */
+	0x89, 0xd8,	  /* mov %bx, %ax */
+	0xe7, 0x84,	  /* out %ax, $0x84 */
+	0xa2, 0x20, 0x00, /* mov %al, 0x20 */
+};
+#define DEVICE 0xd0000000u
+
+static void device_state(long vm, uint8_t *ram, struct luv_vcpu *s)
+{
+	long e;
+
+	memcpy(ram + 0x4000, device_guest, sizeof(device_guest));
+	e = luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)s, 0, 0);
+	expect(e == 0, "vcpu_get: %ld", e);
+	s->rip = 0x4000;
+	s->ds.base = DEVICE;
+	s->rflags = 2;
+	for (unsigned i = 0; i < 16; i++)
+		s->gpr[i] = 0x1000 + i;
+	e = luv_call(LUV_CALL_vcpu_set, (uint64_t)vm, 0, (uintptr_t)s, 0, 0);
+	expect(e == 0, "vcpu_set: %ld", e);
+}
+
+static long share(long vm, const void *at)
+{
+	return luv_call(LUV_CALL_vcpu_share, (uint64_t)vm, 0, (uintptr_t)at, 0,
+			0);
+}
+
+static void shared_guest(long vm, uint8_t *ram)
+{
+	struct luv_shared *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+				    -1, 0);
+	static struct luv_vcpu state;
+	struct run r;
+
+	expect(share(vm, (char *)s + 4) == -LUV_EINVAL, "share: alignment");
+	expect(share(vm, (char *)s + 4088) == -LUV_EINVAL, "share: two pages");
+	expect(share(vm, (void *)0x1000) == -LUV_EFAULT, "share: no page");
+	expect(share(vm, s) == 0, "share");
+	device_state(vm, ram, &state);
+	r = run_until(vm, 0, 0, LUV_RUN_MMIO | LUV_RUN_SHARED, "shared store");
+	expect(r.rdi == DEVICE + 0x20 && r.rsi == 3, "store: %#lx, %lu", r.rdi,
+	      r.rsi);
+	expect(!memcmp(s->gpr, state.gpr, sizeof(s->gpr)), "shared registers");
+	expect(s->rip == 0x4000 && s->cr0 == state.cr0 &&
+	       s->ds.base == DEVICE && s->cs.attrib == state.cs.attrib,
+	      "shared state: RIP %#lx CR0 %#lx DS %#lx", s->rip, s->cr0,
+	      s->ds.base);
+	s->rip += 3;
+	s->gpr[3] = 0x4321;
+	s->rflags |= 0x201; /* CF, and IF, which is not ours to change */
+	s->dirty = 1;
+	r = run_until(vm, 0, 0, LUV_RUN_IO, "behind the store");
+	expect(r.rdi == 0x84 && r.rdx == 0x4321 && !s->dirty && !(r.r10 & 1),
+	      "port %#lx value %#lx", r.rdi, r.rdx);
+	luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&state, 0, 0);
+	expect((state.rflags & 0x201) == 1, "RFLAGS %#lx", state.rflags);
+	expect(share(vm, NULL) == 0, "share nothing");
+	run_until(vm, 0, 0, LUV_RUN_MMIO, "store that is not shared");
+	munmap(s, 4096);
+}
+
 int main(void)
 {
 	struct luv_slot slot = { 0 };
@@ -162,6 +228,7 @@ int main(void)
 	e = luv_call(LUV_CALL_vm_slot, (uint64_t)vm, (uintptr_t)&slot, 0, 0, 0);
 	expect(e == 0, "vm_slot: %ld", e);
 	plain_guest(vm, ram);
+	shared_guest(vm, ram);
 	if (fork() == 0) {
 		e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
 		_exit(e == -LUV_EPERM ? 0 : 1);

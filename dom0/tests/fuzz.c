@@ -50,6 +50,7 @@ static uint64_t token[2];
 static struct luv_trace_control trace_on = { LUV_TRACE_FLIGHT, 0, ~0ull, ~0ull,
 					     ~0ull };
 static char trace_packet[64 * 1024];
+static struct luv_shared shared __attribute__((aligned(512)));
 static struct luv_trace_read trace_one = { .len = sizeof(trace_packet) };
 static uint64_t calls_wanted, seed;
 static _Atomic uint64_t calls_taken;
@@ -151,7 +152,7 @@ static uint64_t number(struct fuzzer *f)
 	case 3:
 	case 4:
 		return LUV_CALL(LUV_CALL_vm_slot +
-				below(f, LUV_CALL_trace_read -
+				below(f, LUV_CALL_vcpu_share -
 						 LUV_CALL_vm_slot + 1));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
@@ -201,6 +202,10 @@ static struct input make_input(struct fuzzer *f)
 		in.arg[1] = token[1];
 		in.arg[2] = trace_buffer(f);
 	}
+	/* The VMM writes to it later, whenever that vCPU runs. */
+	if ((uint32_t)in.rax == LUV_CALL(LUV_CALL_vcpu_share))
+		in.arg[2] = below(f, 4) ? (uintptr_t)&shared
+					: (uintptr_t)f->read_only;
 	return in;
 }
 
@@ -250,7 +255,7 @@ static bool judge_vm(const struct input *in, long result, struct filled *out)
 {
 	unsigned nr = in->rax & 0xffff;
 
-	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_trace_read)
+	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_share)
 		return result == -LUV_ENOSYS;
 	if (result < 0)
 		return is_error(result);

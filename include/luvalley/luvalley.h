@@ -67,7 +67,8 @@
 	X(36, vcpu_apic_write)                                                 \
 	X(37, trace_control)                                                   \
 	X(38, trace_info)                                                      \
-	X(39, trace_read)
+	X(39, trace_read)                                                      \
+	X(40, vcpu_share)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -296,6 +297,28 @@ struct luv_vcpu {
 #define LUV_DEBUG_HW	4u /* debug_dr in place of dr */
 
 /*
+ * vcpu_share(RDI vm, RSI id, RDX shared): a struct luv_shared of the owner's,
+ * 8-byte-aligned and within a page, in place of what it had; 0: none. Present
+ * and writable now (LUV_EFAULT), and kept where it is (pinned), as a slot's
+ * memory, until it is replaced or the VM is gone. With it an instruction that
+ * ring 3 executes costs no vcpu_get and vcpu_set.
+ * An exit says that the VMM has filled it (LUV_RUN_SHARED). The next vcpu_run
+ * that finds `dirty` not 0 makes it 0 and takes gpr, rip, and of rflags the
+ * bits of LUV_SHARED_RFLAGS; the shadow of STI or MOV SS ends. vcpu_get and
+ * vcpu_set do not look at it.
+ */
+struct luv_shared {
+	uint32_t dirty;
+	uint32_t reserved;
+	uint64_t gpr[16], rip, rflags;	/* as struct luv_vcpu has them */
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t apic_base;
+	struct luv_segment cs, ss, fs, gs;
+	struct luv_segment es, ds;	/* not in 64-bit mode */
+};
+#define LUV_SHARED_RFLAGS 0x10cd5u /* CF PF AF ZF SF DF OF RF */
+
+/*
  * vcpu_cpuid(RDI vm, RSI id, RDX buf, R10 count): the guest's CPUID: rows of
  * struct luv_cpuid, at most LUV_CPUIDS, in place of what it had (nothing: all
  * zeros). A leaf without a row answers zeros. The VMM itself adds what
@@ -333,7 +356,7 @@ struct luv_cpuid {
  * vcpu_run(RDI vm, RSI id, RDX in, R10 event, R8 flags): run until there is
  * something for ring 3. Restartable: interrupted, dom0 finds RIP at the
  * hypercall with all arguments as they were. No memory of the caller is read
- * or written.
+ * or written, but what is shared by vcpu_share.
  *   in     data of an IN or RDMSR that the last exit asked for
  *   event  struct luv_vcpu.event form, external interrupts; 0: none. Taken
  *          once: when it is queued RAX has LUV_RUN_QUEUED set at exit. Who
@@ -350,7 +373,9 @@ enum luv_run {
 	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9 |
 			     rep << 10, RDX value of an OUT. String I/O is not
 			     executed: RDX is then 0 and RIP at it */
-	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote; not executed */
+	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote | 2 if that is where
+			     the access itself went, not a walk of the guest's
+			     page tables for it; not executed */
 	LUV_RUN_FAULT,	  /* RDI hva, RSI 1 if to be writable, RDX slot: have
 			     it present, grant its piece if the slot is lazy */
 	LUV_RUN_HLT,	  /* blocked, marked so: a sender is told to wake it.
@@ -373,6 +398,7 @@ enum luv_run {
 };
 #define LUV_RUN_KIND	 0xffu
 #define LUV_RUN_QUEUED	 0x100u
+#define LUV_RUN_SHARED	 0x200u /* MMIO, string I/O: see vcpu_share */
 #define LUV_RUN_WINDOW	 1u
 #define LUV_RUN_GP	 2u
 #define LUV_RUN_NO_ENTRY 4u

@@ -18,6 +18,8 @@
 #define INTERCEPT_MONITOR  BIT(10)
 #define INTERCEPT_MWAIT	   BIT(11)
 #define INTERCEPT_XSETBV   BIT(13)
+#define INTERCEPT_DRS	   0x008f000fu /* reads DR0-3; writes DR0-3, DR7 */
+#define DR7_ENABLES	   0xff
 #define V_IRQ		   BIT(8)
 #define V_INTR_PRIO	   (BIT(16) * 0xf)
 #define V_IGN_TPR	   BIT(20)
@@ -27,6 +29,7 @@
 #define V_INTR_ANY	   (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
 #define V_INTR_VECTOR(n)   ((uint64_t)(n) << 32)
 #define V_INTR_GET(v)	   ((uint32_t)((v) >> 32 & 0xff))
+#define ATTR_L		   BIT(9)
 #define ATTR_CODE16	   0x09b
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
@@ -94,6 +97,7 @@ void svm_domu_init(struct vcpu *v)
 	b->np_enable = 1;
 	b->n_cr3 = ptr_hpa(v->vm->s2.root).v;
 	svm_domu_reset(v, 0xf000, 0xfff0);
+	svm_domu_drs(v, false);
 }
 
 /* SDM "Processor State After Reset": the same as AMD's. */
@@ -130,21 +134,17 @@ void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
-static void tsc_aux_switch(uint64_t *old, uint64_t new_)
-{
-	if (!has_tsc_aux)
-		return;
-	*old = rdmsr(MSR_TSC_AUX);
-	if (*old != new_)
-		wrmsr(MSR_TSC_AUX, new_);
-}
 
 /* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
 	__asm__ volatile("vmsave" ::"a"(d->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
-	tsc_aux_switch(&d->cpu->msr[5], v->domu->msr[5]);
+	if (has_tsc_aux) { /* a write of the guest's exits */
+		d->cpu->msr[5] = rdmsr(MSR_TSC_AUX);
+		if (d->cpu->msr[5] != v->domu->msr[5])
+			wrmsr(MSR_TSC_AUX, v->domu->msr[5]);
+	}
 	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
@@ -153,7 +153,8 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 {
 	__asm__ volatile("vmsave" ::"a"(v->hw_pa.v) : "memory");
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
-	tsc_aux_switch(&v->domu->msr[5], d->cpu->msr[5]);
+	if (has_tsc_aux && d->cpu->msr[5] != v->domu->msr[5])
+		wrmsr(MSR_TSC_AUX, d->cpu->msr[5]);
 	write_cr2(vmcb_of(d)->cr2);
 }
 
@@ -255,6 +256,15 @@ void svm_domu_tsc(struct vcpu *v)
 	vmcb_of(v)->tsc_offset = v->domu->tsc_offset;
 }
 
+bool svm_domu_drs(struct vcpu *v, bool use)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	use |= (b->dr7 & DR7_ENABLES) != 0;
+	b->intercept_dr = use ? 0 : INTERCEPT_DRS;
+	return use;
+}
+
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 {
 	unsigned vector = v->exit->reason - SVM_EXIT_EXCP0;
@@ -263,7 +273,9 @@ bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 	return vector == VEC_DB || vector == VEC_BP;
 }
 
-static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
+/* Out of line: eight copies of each would be a tenth of svm/. */
+static __attribute__((noinline)) void
+get_segment(struct luv_segment *s, const struct vmcb_seg *v)
 {
 	*s = (struct luv_segment){ v->base, v->limit, v->selector,
 				   UNATTR(v->attrib) };
@@ -271,7 +283,8 @@ static void get_segment(struct luv_segment *s, const struct vmcb_seg *v)
 		s->attrib |= UNUSABLE;
 }
 
-static void set_segment(struct vmcb_seg *v, const struct luv_segment *s)
+static __attribute__((noinline)) void
+set_segment(struct vmcb_seg *v, const struct luv_segment *s)
 {
 	*v = (struct vmcb_seg){ s->selector,
 				s->attrib & UNUSABLE ? 0 : ATTR(s->attrib),
@@ -314,6 +327,45 @@ void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->event = queued(v) ? (uint32_t)EVENT_V | V_INTR_GET(b->v_intr) :
 			       (uint32_t)b->eventinj;
 	s->event_error = (uint32_t)(b->eventinj >> 32);
+}
+
+static bool in_64bit(const struct vmcb *b)
+{
+	return (b->efer & EFER_LMA) && (b->cs.attrib & ATTR_L);
+}
+
+void svm_domu_share(struct vcpu *v, struct luv_shared *s)
+{
+	const struct vmcb *b = vmcb_of(v);
+
+	v->gpr[RSP] = b->rsp;
+	__builtin_memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->rip = b->rip;
+	s->rflags = b->rflags;
+	s->cr0 = b->cr0;
+	s->cr3 = b->cr3;
+	s->cr4 = b->cr4;
+	s->efer = b->efer & ~EFER_SVME;
+	get_segment(&s->cs, &b->cs);
+	get_segment(&s->ss, &b->ss);
+	get_segment(&s->fs, &b->fs);
+	get_segment(&s->gs, &b->gs);
+	if (in_64bit(b))
+		return;
+	get_segment(&s->es, &b->es);
+	get_segment(&s->ds, &b->ds);
+}
+
+void svm_domu_take_back(struct vcpu *v, const struct luv_shared *s)
+{
+	struct vmcb *b = vmcb_of(v);
+
+	__builtin_memcpy(v->gpr, s->gpr, sizeof(s->gpr));
+	b->rsp = v->gpr[RSP];
+	b->rip = s->rip;
+	b->rflags = (b->rflags & ~(uint64_t)LUV_SHARED_RFLAGS) |
+		    (s->rflags & LUV_SHARED_RFLAGS);
+	b->interrupt_shadow = 0;
 }
 
 static void set_debug(struct vmcb *b, const struct luv_vcpu *s)
@@ -364,5 +416,6 @@ void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
 	b->tsc_offset = s->tsc_offset;
 	set_debug(b, s);
+	v->domu->drs = svm_domu_drs(v, false);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 }

@@ -232,6 +232,7 @@ static void collateral(struct vcpu *v, struct vmexit *x, struct vmcb *b)
 		x->kind = EXIT_STAGE2;
 		x->gpa = GPA(b->exitinfo2);
 		x->write = b->exitinfo1 & NPF_WRITE;
+		x->own = b->exitinfo1 & NPF_FINAL;
 	} else if (x->reason >= SVM_EXIT_CODES) {
 		x->kind = EXIT_OTHER;
 	} else if (x->kind == EXIT_IO) {
@@ -506,10 +507,13 @@ const struct hv_ops svm_ops = {
 	.domu_window = svm_domu_window,
 	.domu_get = svm_domu_get,
 	.domu_set = svm_domu_set,
+	.domu_share = svm_domu_share,
+	.domu_take_back = svm_domu_take_back,
 	.domu_reset = svm_domu_reset,
 	.domu_tsc = svm_domu_tsc,
 	.domu_sync = svm_domu_sync,
 	.domu_tpr = svm_domu_tpr,
+	.domu_drs = svm_domu_drs,
 	.domu_debug_exit = svm_domu_debug_exit,
 	.disable = svm_disable,
 };

@@ -15,6 +15,8 @@ void svm_domu_queue(struct vcpu *v, uint32_t event);
 void svm_domu_window(struct vcpu *v, unsigned class);
 void svm_domu_get(struct vcpu *v, struct luv_vcpu *s);
 void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s);
+void svm_domu_share(struct vcpu *v, struct luv_shared *s);
+void svm_domu_take_back(struct vcpu *v, const struct luv_shared *s);
 void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void svm_domu_tsc(struct vcpu *v);
 void svm_domu_sync(struct vcpu *v);
@@ -27,4 +29,5 @@ bool svm_domu_cr8(struct vcpu *v);
  * #GP, which is injected here. False: it was not that.
  */
 bool svm_refused(struct vcpu *v);
+bool svm_domu_drs(struct vcpu *v, bool use);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);

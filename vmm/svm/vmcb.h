@@ -108,6 +108,9 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 /* Exit codes that have a neutral kind: X(code, kind, length without NRIP) */
 #define SVM_EXITS(X)                                                           \
 	X(0x18, CR, 0)                                                         \
+	X(0x20, DR, 0) X(0x21, DR, 0) X(0x22, DR, 0) X(0x23, DR, 0)            \
+	X(0x30, DR, 0) X(0x31, DR, 0) X(0x32, DR, 0) X(0x33, DR, 0)            \
+	X(0x37, DR, 0)                                                         \
 	X(0x41, EXCEPTION, 0)                                                  \
 	X(0x60, INTR, 0)                                                       \
 	X(0x61, NMI, 0)                                                        \
@@ -135,6 +138,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 
 /* EXITINFO1 of a nested page fault and of IOIO */
 #define NPF_WRITE     BIT(1)
+#define NPF_FINAL     BIT(32) /* not a walk of the guest's tables */
 #define IOIO_IN	      BIT(0)
 #define IOIO_STRING   BIT(2)
 #define IOIO_SIZE(i)  ((i) >> 4 & 7)

@@ -19,10 +19,13 @@
 #define PROC_CR8_LOAD	  BIT(19)
 #define PROC_CR8_STORE	  BIT(20)
 #define PROC_MWAIT_EXITING BIT(10)
+#define PROC_DR_EXITING	  BIT(23)
 #define PROC_IO_EXITING	  BIT(24)
+#define DR7_ENABLES	  0xff
 #define PROC_MONITOR_EXITING BIT(29)
 #define DOMU_VPID	  2
 #define PAT_RESET	  0x0007040600070406ull
+#define AR_L		  BIT(13)
 #define AR_UNUSABLE	  BIT(16)
 #define UNUSABLE	  BIT(8) /* of struct luv_segment */
 #define EPTP_WB_WALK4	  (6 | 3 << 3)
@@ -90,6 +93,7 @@ void vmx_domu_init(struct vcpu *v)
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
 		vmwrite(VMCS_VPID, DOMU_VPID);
 	vmx_guest_reset(v, 0xf000, 0xfff0);
+	vmx_domu_drs(v, false);
 	release(v, d);
 }
 
@@ -204,6 +208,17 @@ void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	flush(v);
 }
 
+bool vmx_domu_drs(struct vcpu *v, bool use)
+{
+	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
+
+	(void)v;
+	use |= (vmread(VMCS_GUEST_DR7) & DR7_ENABLES) != 0;
+	vmwrite(VMCS_PROCBASED_CTLS,
+		use ? c & ~PROC_DR_EXITING : c | PROC_DR_EXITING);
+	return use;
+}
+
 /* Without the fields that a #DB has saved in DR6 already: SDM "VM Exits". */
 bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 {
@@ -248,6 +263,12 @@ static void set_segment(const struct luv_segment *s, unsigned i)
 	X(sysenter_eip, GUEST_SYSENTER_EIP) X(gdt_base, GUEST_GDTR_BASE)       \
 	X(idt_base, GUEST_IDTR_BASE)
 
+static uint64_t guest_cr0(void)
+{
+	return (vmread(VMCS_GUEST_CR0) & ~CR0_NE) |
+	       (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
+}
+
 void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 {
 	struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
@@ -261,8 +282,7 @@ void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 #undef X
 	for (unsigned i = 0; i < ARRAY_SIZE(segs); i++)
 		get_segment(segs[i], i);
-	s->cr0 = (vmread(VMCS_GUEST_CR0) & ~CR0_NE) |
-		 (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
+	s->cr0 = guest_cr0();
 	s->cr4 = vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
 	s->cr2 = v->domu->cr2;
 	s->gdt_limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT);
@@ -282,6 +302,41 @@ void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 }
 _Static_assert(offsetof(struct luv_vcpu, tsc_aux) ==
 	       offsetof(struct luv_vcpu, star) + 5 * 8, "order of DOMU_MSRS");
+
+void vmx_domu_share(struct vcpu *v, struct luv_shared *s)
+{
+	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	__builtin_memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->rip = vmread(VMCS_GUEST_RIP);
+	s->rflags = vmread(VMCS_GUEST_RFLAGS);
+	s->cr0 = guest_cr0();
+	s->cr3 = vmread(VMCS_GUEST_CR3);
+	s->cr4 = vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
+	s->efer = vmread(VMCS_GUEST_IA32_EFER);
+	get_segment(&s->cs, 1);
+	get_segment(&s->ss, 2);
+	get_segment(&s->fs, 4);
+	get_segment(&s->gs, 5);
+	if ((s->efer & EFER_LMA) && (s->cs.attrib & AR_L))
+		return;
+	get_segment(&s->es, 0);
+	get_segment(&s->ds, 3);
+}
+
+void vmx_domu_take_back(struct vcpu *v, const struct luv_shared *s)
+{
+	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	__builtin_memcpy(v->gpr, s->gpr, sizeof(s->gpr));
+	vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
+	vmwrite(VMCS_GUEST_RIP, s->rip);
+	vmwrite(VMCS_GUEST_RFLAGS,
+		(vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)LUV_SHARED_RFLAGS) |
+			(s->rflags & LUV_SHARED_RFLAGS));
+	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+}
 
 static void set_debug(const struct luv_vcpu *s)
 {
@@ -331,6 +386,7 @@ void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		s->event & INTR_INFO_VALID ? s->event : 0);
 	vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, s->event_error);
+	v->domu->drs = vmx_domu_drs(v, false);
 	v->domu->last_cpu = ~0u; /* CR3, EFER may be others: flush */
 	release(v, &this_cpu()->dom0);
 }

@@ -15,6 +15,7 @@
 #define REASON_FAILED_ENTRY BIT(31)
 #define REASON_EPT_VIOLATION 48
 #define EPT_WRITE	    BIT(1)
+#define EPT_FINAL	    (BIT(7) | BIT(8)) /* of a linear address */
 #define QUAL_NMI_UNBLOCKED  BIT(12)
 #define QUAL_IO_SIZE(q)	    (((q) & 7) + 1)
 #define QUAL_IO_IN	    BIT(3)
@@ -90,6 +91,7 @@ static void decode_stage2(struct vmexit *x)
 	x->gpa = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 	x->info2 = x->gpa.v;
 	x->write = x->info1 & EPT_WRITE;
+	x->own = (x->info1 & EPT_FINAL) == EPT_FINAL;
 	if (x->info1 & QUAL_NMI_UNBLOCKED) /* the IRET will run again */
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);

@@ -359,10 +359,13 @@ const struct hv_ops vmx_ops = {
 	.domu_window = vmx_domu_window,
 	.domu_get = vmx_domu_get,
 	.domu_set = vmx_domu_set,
+	.domu_share = vmx_domu_share,
+	.domu_take_back = vmx_domu_take_back,
 	.domu_reset = vmx_domu_reset,
 	.domu_tsc = vmx_domu_tsc,
 	.domu_sync = vmx_domu_sync,
 	.domu_tpr = vmx_domu_sync,
+	.domu_drs = vmx_domu_drs,
 	.domu_debug_exit = vmx_domu_debug_exit,
 	.disable = vmx_disable,
 };
