@@ -106,6 +106,7 @@ void domu_suspend(struct cpu *cpu)
 
 void domu_release(struct vcpu *v)
 {
+	trace_switched(v);
 	if (v->vm)
 		domu_let_go(v);
 }

@@ -22,3 +22,6 @@ void svm_domu_tpr(struct vcpu *v);
 /* A write of CR8 has exited; false: it is not known how it was written. */
 bool svm_domu_cr8(struct vcpu *v);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);
+void svm_trace_context(struct vcpu *v, unsigned kind, struct trace_kvm_exit *r);
+extern const exit_handler svm_trace_dom0[EXIT_KINDS];
+extern const exit_handler svm_trace_domu[EXIT_KINDS];
