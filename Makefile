@@ -16,7 +16,8 @@ all: $(B)/luvalley.elf dom0 guests trace
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_switch.o domu_fault.o domu_apic.o \
-	domu_cpuid.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/domu.o svm/domu.o): VMM_OPT := -O2
+	domu_cpuid.o domu_state.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/domu.o svm/domu.o \
+	vmx/trace.o svm/trace.o): VMM_OPT := -O2
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
@@ -98,8 +99,9 @@ KVM_OBJ	:= $(KVM_C:dom0/%.c=$(B)/dom0/pic/%.o) $(B)/dom0/pic/libluv.o
 KVM_CFLAGS := $(DOM0_CFLAGS) -fPIC -fvisibility=hidden -pthread
 CLIENT_BIN := $(CLIENTS:%=$(B)/dom0/%)
 KVM_BIN	:= $(B)/dom0/libluvkvm.so $(B)/dom0/luvkvm $(CLIENT_BIN) $(B)/dom0/micro
+LTTNG_BIN := $(B)/dom0/libluvkvm-lttng.so
 
-kvm: $(KVM_BIN)
+kvm: $(KVM_BIN) $(LTTNG_BIN)
 
 $(B)/dom0/pic/%.o: dom0/%.c
 	@mkdir -p $(@D)
@@ -107,6 +109,11 @@ $(B)/dom0/pic/%.o: dom0/%.c
 
 $(B)/dom0/libluvkvm.so: $(KVM_OBJ)
 	$(CC) -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,--no-undefined -o $@ $^ -ldl -lZydis
+
+# The library's trace points for LTTng: beside it, only where it is wanted.
+$(LTTNG_BIN): dom0/lttng/provider.c dom0/lttng/points.h dom0/kvm/tp.h
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(DOM0_CFLAGS)) -fPIC -shared -o $@ $< -llttng-ust -ldl
 
 # Programs that the library can be loaded into: dynamic.
 $(CLIENT_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o
@@ -167,12 +174,13 @@ $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 
 # dom0/kvm/X_test.c is kvm-X_test; without -Ivmm, whose string.h is not libc's.
 UNIT_KVM := $(patsubst dom0/kvm/%.c,$(B)/unit/kvm-%,$(wildcard dom0/kvm/*_test.c))
+UNIT_DEPS_kvm-ioctl := dom0/kvm/tp.c
 UNIT_DEPS_kvm-pic_fuzz := dom0/kvm/pic.c
 UNIT_DEPS_kvm-routing := dom0/kvm/pic.c dom0/kvm/ioapic.c
 UNIT_DEPS_kvm-pit := dom0/kvm/pit_counter.c
 UNIT_DEPS_kvm-pit_model := dom0/kvm/pit.c dom0/kvm/pit_counter.c
 UNIT_DEPS_kvm-pit_state := dom0/kvm/pit.c dom0/kvm/pit_counter.c
-UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,irqchip_state.c wakeup.c quiet.c \
+UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,tp.c irqchip_state.c wakeup.c quiet.c \
 	pic.c ioapic.c pit.c pit_counter.c routing.c)
 UNIT_DEPS_kvm-eventfds := $(UNIT_DEPS_kvm-irqchip) \
 	$(addprefix dom0/kvm/,irqchip.c eventfds_irqfd.c eventfds_io.c)
@@ -275,8 +283,17 @@ $(B)/unit/trace-fuzz_test: scripts/fuzz-test.sh $(B)/unit/trace/native_fuzz $(B)
 	printf "#!/bin/sh\nexec '%s' '%s'\n" $(abspath $< $(B)/unit/trace) > $@
 	chmod 755 $@
 
+# The provider for LTTng, by lttng-tools, with a client that needs no VMM.
+$(B)/unit/lttng/client: dom0/lttng/client.c trace/metadata.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE -MMD -MP,$(DOM0_CFLAGS)) -rdynamic -Itrace -o $@ $^
+
+$(B)/unit/lttng_test: scripts/lttng-test.sh $(B)/unit/lttng/client $(LTTNG_BIN)
+	printf "#!/bin/sh\nexec '%s' '%s' '%s'\n" $(abspath $^) > $@
+	chmod 755 $@
+
 # These take seconds: not in "make test".
-UNIT_SLOW := $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
+UNIT_SLOW := $(B)/unit/lttng_test $(B)/unit/trace-fuzz_test $(B)/unit/trace-report_test
 UNIT	+= $(UNIT_TRACE) $(UNIT_SLOW)
 -include $(wildcard $(B)/trace/*.d $(B)/unit/trace/*.d)
 

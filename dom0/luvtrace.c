@@ -12,6 +12,9 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "record") == 0)
 		return (int)tool_record(argc - 1, argv + 1);
-	fputs("usage: luvtrace record ...  (this one records only)\n", stderr);
+	if (argc > 1 && strcmp(argv[1], "clock") == 0)
+		return (int)tool_clock(argc - 1, argv + 1);
+	fputs("usage: luvtrace record ..., luvtrace clock  (this one records only)\n",
+	      stderr);
 	return STATUS_USAGE;
 }

@@ -11,7 +11,7 @@ set -eu
 
 # make run/test/nested-test: compilers, C libraries, git for the version
 BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
-	libjansson-dev libzydis-dev spin'
+	libjansson-dev liblttng-ust-dev libzydis-dev lttng-tools spin'
 # make trace, and its tests
 TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev xz-utils zlib1g-dev
 	protobuf-compiler chromium'

@@ -24,12 +24,15 @@
 #define PAGE	    4096u
 #define PACKETS_MAX 0x100000u
 #define HZ_UNKNOWN  UINT64_C(1000000000)
+#define NS_PER_S    UINT64_C(1000000000)
+#define CLOCKS_APART (NS_PER_S / 10) /* the least a TSC is measured over */
 
 static const char usage_text[] =
 	"usage: luvtrace extract [-o FOLDER] [-f HZ] IMAGE\n"
 	"Writes the trace rings found in IMAGE, a file of a machine's memory, into\n"
 	"FOLDER (luvtrace-extract). IMAGE may be that of a machine that runs.\n"
-	"  -f  the TSC's frequency; without it a tick is taken for a nanosecond\n";
+	"  -f  the TSC's frequency, if no two `clock` records tell it; with neither a\n"
+	"      tick is taken for a nanosecond\n";
 
 struct image {
 	const char *name;
@@ -42,6 +45,7 @@ struct extract {
 	const char *folder;
 	uint64_t hz;
 	struct metadata meta;
+	struct trace_clock early, late; /* of those there are; tsc 0: none */
 	unsigned rings;
 	uint64_t packets, torn;
 };
@@ -109,6 +113,43 @@ static size_t records_end(const char *packet, size_t bytes, uint64_t *last)
 	return at;
 }
 
+/* Keep the first and the last of all CPUs' clock records. */
+static void note_clocks(struct extract *x, const char *packet, size_t end)
+{
+	for (size_t at = sizeof(struct ctf_packet);
+	     at + sizeof(struct trace_header) <= end;) {
+		const struct trace_header *h = (const void *)(packet + at);
+		const struct events_event *e = events_get(h->id);
+		struct trace_clock c;
+
+		if (!e || at + e->bytes > end)
+			return;
+		at += e->bytes;
+		if (h->id != TRACE_clock)
+			continue;
+		memcpy(&c, h, sizeof(c));
+		if (!x->early.tsc || c.tsc < x->early.tsc)
+			x->early = c;
+		if (c.tsc > x->late.tsc)
+			x->late = c;
+	}
+}
+
+/* What the clock records say of the TSC goes into the metadata. */
+static void set_clock(struct extract *x)
+{
+	const uint64_t ticks = x->late.tsc - x->early.tsc;
+	const uint64_t ns = x->late.mono_ns - x->early.mono_ns;
+
+	x->meta.tsc_hz = x->hz ? x->hz : HZ_UNKNOWN;
+	if (!x->hz && ns >= CLOCKS_APART && ns <= INT64_MAX && ticks)
+		x->meta.tsc_hz = (uint64_t)((long double)ticks * NS_PER_S / ns);
+	if (x->late.tsc && x->meta.tsc_hz != HZ_UNKNOWN &&
+	    x->late.wall_ns <= INT64_MAX)
+		metadata_clock(&x->meta, x->late.tsc,
+			       (int64_t)x->late.wall_ns);
+}
+
 /* Packet n out of its place. False: it is not there, or not whole any more. */
 static bool take(const struct extract *x, const struct trace_ring *r,
 		 const char *place, uint64_t n, char *packet)
@@ -123,10 +164,8 @@ static bool take(const struct extract *x, const struct trace_ring *r,
 		return false;
 	if (n != r->finished)
 		return p->content_size <= (uint64_t)r->packet_size * 8;
-	if (r->open_bytes > r->packet_size)
-		return false;
 	last = p->timestamp_begin;
-	end = records_end(packet, r->open_bytes, &last);
+	end = records_end(packet, trace_ring_open(r, n, sizeof(*p)), &last);
 	p->content_size = (uint64_t)end * 8;
 	p->timestamp_end = last;
 	p->events_discarded = p->discarded_full = r->lost;
@@ -150,9 +189,12 @@ static bool write_ring(struct extract *x, const struct trace_ring *r,
 	for (uint64_t n = first; ok && n <= r->finished; n++) {
 		const char *place = base + n % r->packets * r->packet_size;
 
-		if (n == r->finished && !r->open_bytes)
+		if (n == r->finished &&
+		    !trace_ring_open(r, n, sizeof(struct ctf_packet)))
 			continue;
 		if (take(x, r, place, n, packet)) {
+			note_clocks(x, packet, ((struct ctf_packet *)packet)->
+						       content_size / 8);
 			ok = fwrite(packet, r->packet_size, 1, f) == 1;
 			x->packets++;
 		} else {
@@ -214,7 +256,6 @@ static enum status extract(struct extract *x)
 		say("%s cannot be made: %s", x->folder, strerror(errno));
 		return STATUS_BAD;
 	}
-	x->meta.tsc_hz = x->hz ? x->hz : HZ_UNKNOWN;
 	if (!scan(x))
 		return STATUS_BAD;
 	if (!x->rings) {
@@ -226,6 +267,7 @@ static enum status extract(struct extract *x)
 	if (!x->packets)
 		say("the rings in %s are empty: start Luvalley with "
 		    "trace=flight", x->image.name);
+	set_clock(x);
 	if (!write_metadata(x))
 		return STATUS_BAD;
 	fprintf(stderr, "luvtrace: %s: %" PRIu64 " packets of %u CPUs; %" PRIu64

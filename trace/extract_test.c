@@ -64,7 +64,8 @@ static struct trace_ring *make_ring(void)
 				  .finished = 5 };
 	for (uint64_t n = 2; n < 5; n++)
 		packet(r, n, 3, true);
-	r->open_bytes = packet(r, 5, 2, false);
+	r->base = 0xffff800000001000;
+	r->open_end = r->base + 5 % PACKETS * SIZE + packet(r, 5, 2, false);
 	return r;
 }
 
@@ -106,6 +107,33 @@ static void a_ring_is_a_trace(void **state)
 	free(said);
 }
 
+/* Two clock records and the trace has a rate, and the time of day. */
+static void clocks_are_believed(void **state)
+{
+	static const struct trace_clock clock = {
+		.header = { TRACE_clock, 0 }, .tsc = 7000000000,
+		.mono_ns = 2000000000, .wall_ns = 1700000002500000000,
+	};
+	struct trace_ring *r = make_ring();
+	char *at = (char *)r + 4096 + 3 * SIZE + sizeof(struct ctf_packet);
+	struct trace_clock c = clock;
+	char *said;
+
+	(void)state;
+	memcpy(at, &c, sizeof(c));
+	c.tsc += 1500000000; /* half a second */
+	c.mono_ns += 500000000;
+	c.wall_ns += 500000000;
+	memcpy(at + sizeof(c), &c, sizeof(c));
+	((struct ctf_packet *)(at - sizeof(struct ctf_packet)))->content_size =
+		(sizeof(struct ctf_packet) + 2 * sizeof(c)) * 8;
+	said = said_by(EXTRACT "-o $T/t $T/image && cat $T/t/metadata");
+	assert_has(said, "freq = 3000000000;");
+	assert_has(said, "absolute = true;");
+	assert_has(said, "offset_s = 1700000000;\n\toffset = 500000000;");
+	free(said);
+}
+
 static void a_packet_that_is_overwritten_is_left_out(void **state)
 {
 	struct trace_ring *r = make_ring();
@@ -128,7 +156,7 @@ static void lies_are_survived(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
 		r = make_ring();
-		r->open_bytes = many[i];
+		r->open_end = many[i];
 		free(said_by(EXTRACT "-o $T/t $T/image"));
 		r->finished = 4;
 		r->packets = (uint32_t)many[i];
@@ -155,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ring_is_a_trace),
+		cmocka_unit_test(clocks_are_believed),
 		cmocka_unit_test(a_packet_that_is_overwritten_is_left_out),
 		cmocka_unit_test(lies_are_survived),
 		cmocka_unit_test(no_ring_is_said),

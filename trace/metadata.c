@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_S INT64_C(1000000000)
+
 #define MARK "/* The layout. */"
 #define UUID_TEXT 37 /* 32 digits, 4 dashes, NUL */
 
@@ -118,6 +120,20 @@ static bool valid(const struct metadata *m)
 	return m->tsc_hz > 0 && m->offset < m->tsc_hz &&
 	       memchr(m->build, '\0', sizeof(m->build)) &&
 	       !strpbrk(m->build, "\"\\\n");
+}
+
+void metadata_clock(struct metadata *m, uint64_t tsc, int64_t wall_ns)
+{
+	const int64_t hz = (int64_t)m->tsc_hz;
+	/* Of the second's part: ticks, with one second to borrow from. */
+	const int64_t ticks = (int64_t)((long double)(wall_ns % NS_PER_S) *
+					hz / NS_PER_S) + hz -
+			      (int64_t)(tsc % m->tsc_hz);
+
+	m->offset_s = wall_ns / NS_PER_S - (int64_t)(tsc / m->tsc_hz) - 1 +
+		      ticks / hz;
+	m->offset = (uint64_t)(ticks % hz);
+	m->absolute = true;
 }
 
 int metadata_write(FILE *f, const struct metadata *m)

@@ -20,6 +20,9 @@ struct metadata {
 	char build[32];	    /* the VMM's version; "" not known */
 };
 
+/* The clock's offset, by m->tsc_hz: at this TSC it was wall_ns since 1970. */
+void metadata_clock(struct metadata *m, uint64_t tsc, int64_t wall_ns);
+
 /* The whole text. 0, or -1 and errno; EINVAL: *m is not valid. */
 int metadata_write(FILE *f, const struct metadata *m);
 

@@ -160,6 +160,29 @@ static void invalid_is_refused(void **state)
 	refused(m);
 }
 
+/* Clock and TSC as of some moment, back from offset_s and offset. */
+static void clock_is_right(void **state)
+{
+	static const struct { uint64_t hz, tsc; int64_t ns; } rows[] = {
+		{ 2596122000, 77777777777, 1700000000123456789 },
+		{ 1000000000, 5, 1700000000000000000 },
+		{ 3000000001, 2999999999, 1700000000999999999 },
+		{ 2596122000, UINT64_C(1) << 55, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct metadata m = { .tsc_hz = rows[i].hz };
+		long double ns;
+
+		metadata_clock(&m, rows[i].tsc, rows[i].ns);
+		assert_true(m.absolute && m.offset < m.tsc_hz);
+		ns = m.offset_s * 1e9L + ((long double)m.offset + rows[i].tsc) *
+						 1e9L / m.tsc_hz;
+		assert_true(ns - rows[i].ns < 2 && rows[i].ns - ns < 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +192,7 @@ int main(void)
 		cmocka_unit_test(another_layout_is_seen),
 		cmocka_unit_test(cut_text_is_refused),
 		cmocka_unit_test(invalid_is_refused),
+		cmocka_unit_test(clock_is_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,17 +26,24 @@
 #define LOCK_FILE  "/run/luvtrace.lock"
 #define NS_PER_S   INT64_C(1000000000)
 #define POLL_NS	   5000000	 /* between looks at rings that were empty */
+#define CPUS_MAX   4096
 #define CALIBRATE  (NS_PER_S / 5) /* the least a TSC is measured over */
 
 static const char usage_text[] =
 	"usage: luvtrace record [-o FOLDER] [-m stop|flight] [-s SECONDS]\n"
-	"                       [-d DOM,...] [-k REASON,...] [-e] [-q] [-- COMMAND ...]\n"
+	"                       [-d DOM,...] [-k REASON,...] [-c CPU,...] [-e] [-q]\n"
+	"                       [-- COMMAND ...]\n"
 	"Records every exit of this machine until COMMAND ends, SECONDS are over or\n"
 	"SIGINT comes. FOLDER (luvtrace-DATE) becomes a CTF trace.\n"
 	"  -m  when the reader is slow: stop, new events are lost and counted;\n"
 	"      flight, the oldest go (default: stop)\n"
 	"  -d  domains: 0 dom0, 1... VMs       -k  reasons, as luvctl stat names them\n"
-	"  -e  kvm_entry records, too          -q  no progress on stderr\n";
+	"  -c  CPUs, as luvctl stat numbers them\n"
+	"  -e  kvm_entry records, too          -q  no progress on stderr\n"
+	"What -d, -k and -c leave out is not recorded at all; the gaps are known.\n";
+static const char clock_text[] =
+	"usage: luvtrace clock\n"
+	"Puts a record of what time it is into the trace that the VMM writes now.\n";
 
 struct moment {
 	uint64_t tsc;
@@ -54,6 +61,7 @@ struct record {
 	struct luv_trace_control wanted;
 	const char *folder;
 	bool quiet;
+	const char *cpus; /* -c, or NULL */
 	int64_t seconds; /* 0: no limit */
 	char **command;
 	uint64_t token[2];
@@ -120,21 +128,14 @@ static struct moment now(void)
 static bool write_metadata(const struct record *r)
 {
 	const struct moment m = now();
-	struct metadata d = { .absolute = true, .isa = (uint8_t)r->info.isa };
+	struct metadata d = { .isa = (uint8_t)r->info.isa };
 	char name[4096];
-	int64_t ticks;
 	FILE *f;
 	int e;
 
 	d.tsc_hz = (uint64_t)((long double)(m.tsc - r->first.tsc) * NS_PER_S /
 			      (m.mono - r->first.mono));
-	/* The clock is offset + TSC: seconds of the TSC so far, taken away. */
-	d.offset_s = m.wall / NS_PER_S - (int64_t)(m.tsc / d.tsc_hz) - 1;
-	ticks = (int64_t)((long double)(m.wall % NS_PER_S) * d.tsc_hz /
-			  NS_PER_S) + (int64_t)d.tsc_hz -
-		(int64_t)(m.tsc % d.tsc_hz);
-	d.offset_s += ticks / (int64_t)d.tsc_hz;
-	d.offset = (uint64_t)(ticks % (int64_t)d.tsc_hz);
+	metadata_clock(&d, m.tsc, m.wall);
 	memcpy(d.uuid, r->info.uuid, sizeof(d.uuid));
 	memcpy(d.build, r->vmm.build, sizeof(d.build));
 	snprintf(name, sizeof(name), "%s/metadata", r->folder);
@@ -191,6 +192,15 @@ static bool control(const struct record *r, uint32_t mode)
 	if (e < 0)
 		say("the VMM refuses: %s", luv_strerror(e));
 	return e >= 0;
+}
+
+/* A record of what time it is: whoever reads the trace can line up others. */
+static bool tell_time(const struct record *r)
+{
+	const struct moment m = now();
+
+	return luv_call(LUV_CALL_trace_clock, r->token[0], r->token[1], m.tsc,
+			(uint64_t)m.mono, (uint64_t)m.wall) >= 0;
 }
 
 /* --- packets ------------------------------------------------------------------- */
@@ -309,16 +319,21 @@ static void run(struct record *r)
 	int64_t told = r->first.mono;
 	pid_t pid = start(r->command);
 
+	tell_time(r);
+
 	while (!over(r, pid)) {
 		int64_t t = clock_ns(CLOCK_MONOTONIC);
 
 		if (!take_all(r, false))
 			nanosleep(&nap, NULL);
-		if (!r->quiet && t - told >= NS_PER_S) {
+		if (t - told < NS_PER_S)
+			continue;
+		if (!r->quiet)
 			progress(r, t - r->first.mono);
-			told = t;
-		}
+		tell_time(r);
+		told = t;
 	}
+	tell_time(r);
 }
 
 static void report(const struct record *r)
@@ -364,20 +379,31 @@ static enum status record(struct record *r)
 
 /* --- the command line ------------------------------------------------------------ */
 
-static bool read_doms(const char *s, uint64_t *mask)
+/* Numbers with commas to bits, 63 and more to bit 63. */
+static bool read_numbers(const char *s, unsigned limit, const char *what,
+			 uint64_t *mask)
 {
 	char *end;
 
 	*mask = 0;
-	do {
+	for (;; s = end + 1) {
 		unsigned long n = strtoul(s, &end, 10);
 
-		if (end == s || n > LUV_VMS || (*end && *end != ','))
+		if (end == s || *s < '0' || *s > '9' ||
+		    (*end && *end != ',')) {
+			say("%s is no list of %s: give numbers, as in 0,1", s,
+			    what);
 			return false;
+		}
+		if (n >= limit) {
+			say("%lu is none of the %s: they are 0 to %u", n, what,
+			    limit - 1);
+			return false;
+		}
 		*mask |= UINT64_C(1) << (n < 63 ? n : 63);
-		s = end + 1;
-	} while (*end);
-	return true;
+		if (!*end)
+			return true;
+	}
 }
 
 static bool read_kinds(char *s, uint64_t *mask)
@@ -394,6 +420,8 @@ static bool read_kinds(char *s, uint64_t *mask)
 		}
 		*mask |= UINT64_C(1) << k;
 	}
+	if (!*mask)
+		say("-k wants reasons of exits; see luvctl stat");
 	return *mask;
 }
 
@@ -415,7 +443,11 @@ static bool option(struct record *r, int opt)
 		r->seconds = (int64_t)n;
 		return n > 0 && n < UINT32_MAX;
 	case 'd':
-		return read_doms(optarg, &r->wanted.doms);
+		return read_numbers(optarg, LUV_VMS + 1, "domains",
+				    &r->wanted.doms);
+	case 'c':
+		r->cpus = optarg;
+		return read_numbers(optarg, CPUS_MAX, "CPUs", &r->wanted.cpus);
 	case 'k':
 		return read_kinds(optarg, &r->wanted.kinds);
 	case 'e':
@@ -439,7 +471,7 @@ enum status tool_record(int argc, char **argv)
 
 	strftime(name, sizeof(name), "luvtrace-%Y%m%d-%H%M%S", localtime(&t));
 	r.folder = name;
-	while ((opt = getopt(argc, argv, "+o:m:s:d:k:eq")) != -1)
+	while ((opt = getopt(argc, argv, "+o:m:s:d:k:c:eq")) != -1)
 		if (!option(&r, opt)) {
 			fputs(usage_text, stderr);
 			return STATUS_USAGE;
@@ -448,10 +480,30 @@ enum status tool_record(int argc, char **argv)
 		r.command = argv + optind;
 	if (!find_vmm(&r))
 		return STATUS_BAD;
+	if (r.cpus && !read_numbers(r.cpus, r.info.cpus, "machine's CPUs",
+				    &r.wanted.cpus))
+		return STATUS_USAGE;
 	fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
 		say("another luvtrace records already: wait for it, or end it");
 		return STATUS_BAD;
 	}
 	return record(&r);
+}
+
+enum status tool_clock(int argc, char **argv)
+{
+	struct record r = { 0 };
+
+	if (argc != 1) {
+		(void)argv;
+		fputs(clock_text, stderr);
+		return STATUS_USAGE;
+	}
+	if (!find_vmm(&r))
+		return STATUS_BAD;
+	if (tell_time(&r))
+		return STATUS_OK;
+	say("nothing is being recorded on this CPU, or it has no room");
+	return STATUS_BAD;
 }

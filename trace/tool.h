@@ -45,6 +45,7 @@ bool tool_number(const char *s, uint64_t max, uint64_t *value);
 /* The commands: argv[0] is the command's name. */
 #define TOOL_COMMANDS(X)                                                       \
 	X(record, "from the VMM of this dom0 into a folder")                   \
+	X(clock, "a record of what time it is")                                \
 	X(extract, "out of an image of a machine's memory")                   \
 	X(stat, "exits by domain and reason, with their handling times")       \
 	X(diff, "two captures compared, with confidence intervals")            \

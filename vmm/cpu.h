@@ -103,6 +103,7 @@ struct cpu {
 	struct gpaging paging;	  /* [p] dom0's, at its last hypercall */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
 	struct trace *trace;	  /* [I] once set; NULL: no rings */
+	uint64_t entered;	  /* [p] TSC at the end of its last exit */
 	struct vcpu *last_domu;	  /* [p] whose translations may be cached */
 	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */
@@ -131,6 +132,7 @@ static inline void exit_account(struct vcpu *v, const struct vmexit *x,
 
 	stat->count++;
 	stat->ticks += now - x->tsc;
+	v->cpu->entered = now;
 }
 
 /* The CPU that runs this: its struct sits under its stack. */

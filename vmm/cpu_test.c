@@ -17,6 +17,7 @@ static void counts_and_ticks(void **state)
 	(void)state;
 	assert_non_null(cpu);
 	cpu->dom0.stats = cpu->stats;
+	cpu->dom0.cpu = cpu;
 	exit_account(&cpu->dom0, &x, 1150);
 	x.tsc = UINT64_MAX - 9; /* the TSC may wrap between the two */
 	exit_account(&cpu->dom0, &x, 10);

@@ -10,6 +10,7 @@
 
 void domu_release(struct vcpu *v)
 {
+	trace_switched(v);
 	if (v->vm)
 		domu_let_go(v);
 }

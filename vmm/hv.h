@@ -21,6 +21,8 @@ enum event_type { EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* both vendors' */
 
 #define WINDOW_ANY 16u
 
+struct trace_kvm_exit;
+
 struct hv_ops {
 	const char *name;
 	/*
@@ -75,11 +77,13 @@ struct hv_ops {
 	/* Copy out what dumps want, too; also makes gpr[RSP] valid. */
 	void (*snapshot)(struct vcpu *v, struct guest_state *g);
 	/*
-	 * For a trace: returns CR3; *intr_info and *error as KVM's kvm_exit
-	 * has them for this vendor. While v's state is in the CPU.
+	 * For a trace: handlers that record an exit first, of dom0's and of
+	 * domUs', and what of a record only the vendor knows, while v's state
+	 * is in the CPU. See trace_exit.h.
 	 */
-	uint64_t (*trace_context)(struct vcpu *v, uint32_t *intr_info,
-				  uint32_t *error);
+	const exit_handler *trace_dom0, *trace_domu;
+	void (*trace_context)(struct vcpu *v, unsigned kind,
+			      struct trace_kvm_exit *r);
 	uint64_t (*rip)(struct vcpu *v);
 	/* Let NMIs reach this CPU's IDT while it does not run a guest. */
 	void (*listen)(void);

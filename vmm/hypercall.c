@@ -188,6 +188,13 @@ static int64_t call_trace_read(struct vcpu *v, const struct gpaging *g)
 	return domu_token_ok(R(RDI), R(RSI)) ? trace_read(g, R(RDX)) :
 					       -LUV_EPERM;
 }
+
+static int64_t call_trace_clock(struct vcpu *v, const struct gpaging *g)
+{
+	(void)g;
+	return domu_token_ok(R(RDI), R(RSI)) ?
+		       trace_clock(R(RDX), R(R10), R(R8)) : -LUV_EPERM;
+}
 #undef R
 
 /* The one call that does not end here: dom0 stays at it while a domU runs. */

@@ -25,6 +25,7 @@ const exit_handler *trace_handlers(const exit_handler *plain);
 int64_t trace_control(const struct gpaging *g, uint64_t buf);
 int64_t trace_info(const struct gpaging *g, uint64_t buf, uint64_t len);
 int64_t trace_read(const struct gpaging *g, uint64_t buf);
+int64_t trace_clock(uint64_t tsc, uint64_t mono_ns, uint64_t wall_ns);
 
 /* What happens in the exit that this CPU handles; nothing if that is not traced. */
 void trace_injected(const struct vcpu *v, unsigned vector);
@@ -37,3 +38,5 @@ void trace_vcpu_created(const struct vcpu *v);
 void trace_mapped(const struct vm *vm, uint64_t gpa, uint64_t hpa,
 		  uint64_t size, unsigned perm);
 void trace_unmapped(const struct vm *vm, uint64_t gpa, uint64_t size);
+/* Whom this CPU enters next is not `from`, whose exit has been handled. */
+void trace_switched(struct vcpu *from);

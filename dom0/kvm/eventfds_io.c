@@ -5,6 +5,7 @@
  * looked up under the lock, which keeps its descriptor from being closed, too.
  */
 #include "eventfds_inside.h"
+#include "tp.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,8 +63,10 @@ bool eventfds_write(struct eventfds *e, bool pio, uint64_t addr, unsigned len,
 	for (unsigned i = first_at(e, pio, addr);
 	     !taken && is_at(e, i, pio, addr); i++) {
 		taken = takes(&e->io[i], len, data);
-		if (taken)
+		if (taken) {
+			TP(ioeventfd, pio, addr, len, data);
 			eventfds_signal(e->io[i].out.fd);
+		}
 	}
 	pthread_rwlock_unlock(&e->io_lock);
 	return taken;

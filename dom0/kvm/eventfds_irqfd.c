@@ -2,6 +2,7 @@
 /* eventfds_irqfd.c - irqfds and their poller. */
 #include "eventfds_inside.h"
 #include "quiet.h"
+#include "tp.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -39,6 +40,7 @@ static void interrupt(const struct irqfd *f)
 {
 	if (!take_signal(f->in.fd))
 		return;
+	TP(irqfd, f->gsi);
 	if (f->resample_fd >= 0)
 		irqchip_raise(f->chip, f->gsi);
 	else

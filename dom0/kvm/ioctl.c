@@ -5,6 +5,7 @@
 #include "msr.h"
 #include "routing.h"
 #include "say.h"
+#include "tp.h"
 #include "vcpu.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static long call(struct object *o, ioctl_fn fn, unsigned long arg)
 	return result;
 }
 
-long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
+static long answer(struct object *o, uint32_t request, unsigned long arg)
 {
 	const struct ioctl_row *row;
 	long result;
@@ -67,6 +68,16 @@ long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
 		return refuse(o->kind, request, row);
 	result = call(o, row->fn, arg);
 	debug(2, "%s(%#lx) = %ld", row->name, arg, result);
+	return result;
+}
+
+long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
+{
+	long result;
+
+	TP(ioctl_entry, o->kind, request, arg);
+	result = answer(o, request, arg);
+	TP(ioctl_exit, o->kind, request, result);
 	return result;
 }
 

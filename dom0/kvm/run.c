@@ -11,6 +11,7 @@
 #include "say.h"
 #include "state.h"
 #include "system.h"
+#include "tp.h"
 #include "vcpu.h"
 
 #include <asm/kvm_para.h>
@@ -202,8 +203,11 @@ static long sleep_until(struct vcpu *v, uint64_t ticks)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	TP(block, v->vm->handle, v->id,
+	   ticks == FOREVER ? FOREVER : ticks_to_ns(ticks));
 	if (may_go_on(v))
 		n = ppoll(&fd, 1, ticks == FOREVER ? NULL : &limit, &old);
+	TP(unblock, v->vm->handle, v->id);
 	if (n >= 0)
 		hyper_watch(); /* it slept, and handled no signal */
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -426,8 +430,11 @@ static long run(struct vcpu *v)
 		r = run_regs(v);
 		if (knows)
 			hyper_watch();
+		TP(run_entry, v->vm->handle, v->id);
 		switch (hyper_run(&r, flags, &v->run->immediate_exit)) {
 		case HYPER_DONE:
+			TP(run_exit, v->vm->handle, v->id, r.rax, r.rdi, r.rsi,
+			   r.rdx);
 			aborted = false;
 			e = handle(v, &r);
 			break;

@@ -6,6 +6,7 @@
 #include "ioctl.h"
 #include "process.h"
 #include "say.h"
+#include "tp.h"
 #include "vcpu.h"
 
 #include <errno.h>
@@ -188,6 +189,8 @@ long vm_create(unsigned long type)
 
 void vm_wake(struct vm *vm, uint64_t mask)
 {
+	if (mask)
+		TP(wake, vm->handle, mask);
 	for (unsigned i = 0; i < LUV_VCPUS; i++)
 		if ((mask >> i & 1) && vm->vcpu[i])
 			vcpu_wake(vm->vcpu[i]);

@@ -152,7 +152,7 @@ static uint64_t number(struct fuzzer *f)
 	case 3:
 	case 4:
 		return LUV_CALL(LUV_CALL_vm_slot +
-				below(f, LUV_CALL_vcpu_share -
+				below(f, LUV_CALL_trace_clock -
 						 LUV_CALL_vm_slot + 1));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
@@ -197,7 +197,8 @@ static struct input make_input(struct fuzzer *f)
 	}
 	if (with_vms && below(f, 2) &&
 	    ((uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_control) ||
-	     (uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_read))) {
+	     (uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_read) ||
+	     (uint32_t)in.rax == LUV_CALL(LUV_CALL_trace_clock))) {
 		in.arg[0] = token[0];
 		in.arg[1] = token[1];
 		in.arg[2] = trace_buffer(f);
@@ -250,12 +251,23 @@ static bool is_error(long result)
 	return false;
 }
 
+static bool known(unsigned nr)
+{
+	static const bool there[0x10000] = {
+#define X(call, name) [call] = true,
+		LUV_CALLS(X)
+#undef X
+	};
+
+	return there[nr];
+}
+
 /* The calls of virtual machines, or none. */
 static bool judge_vm(const struct input *in, long result, struct filled *out)
 {
 	unsigned nr = in->rax & 0xffff;
 
-	if (nr < LUV_CALL_vm_create || nr > LUV_CALL_vcpu_share)
+	if (!known(nr))
 		return result == -LUV_ENOSYS;
 	if (result < 0)
 		return is_error(result);

@@ -68,7 +68,8 @@
 	X(37, trace_control)                                                   \
 	X(38, trace_info)                                                      \
 	X(39, trace_read)                                                      \
-	X(40, vcpu_share)
+	X(40, vcpu_share)                                                      \
+	X(41, trace_clock)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -458,3 +459,10 @@ struct luv_trace_read {
 	uint64_t len;	 /* bytes there */
 	uint64_t lost;	 /* out: events this CPU has not recorded so far */
 };
+
+/*
+ * trace_clock(RDI token low, RSI token high, RDX tsc, R10 mono_ns, R8 wall_ns):
+ * a `clock` record: at that TSC dom0's CLOCK_MONOTONIC and the time since 1970
+ * were these. Filters do not leave it out. LUV_ENOENT: this CPU has no trace
+ * now, or no room.
+ */

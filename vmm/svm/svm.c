@@ -432,16 +432,6 @@ static void svm_snapshot(struct vcpu *v, struct guest_state *g)
 	g->bits = svm_paging(v, &g->paging);
 }
 
-static uint64_t svm_trace_context(struct vcpu *v, uint32_t *intr_info,
-				  uint32_t *error)
-{
-	const struct vmcb *b = vmcb_of(v);
-
-	*intr_info = (uint32_t)b->exitintinfo;
-	*error = (uint32_t)(b->exitintinfo >> 32);
-	return b->cr3;
-}
-
 static uint64_t svm_rip(struct vcpu *v)
 {
 	return vmcb_of(v)->rip;
@@ -493,6 +483,8 @@ const struct hv_ops svm_ops = {
 	.flush = svm_flush,
 	.efer = svm_efer,
 	.cr4 = svm_cr4,
+	.trace_dom0 = svm_trace_dom0,
+	.trace_domu = svm_trace_domu,
 	.trace_context = svm_trace_context,
 	.rip = svm_rip,
 	.paging = svm_paging,

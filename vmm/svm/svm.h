@@ -31,3 +31,6 @@ bool svm_domu_cr8(struct vcpu *v);
 bool svm_refused(struct vcpu *v);
 bool svm_domu_drs(struct vcpu *v, bool use);
 bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6);
+void svm_trace_context(struct vcpu *v, unsigned kind, struct trace_kvm_exit *r);
+extern const exit_handler svm_trace_dom0[EXIT_KINDS];
+extern const exit_handler svm_trace_domu[EXIT_KINDS];

@@ -358,15 +358,6 @@ void vmx_snapshot(struct vcpu *v, struct guest_state *g)
 	g->bits = vmx_paging(v, &g->paging);
 }
 
-uint64_t vmx_trace_context(struct vcpu *v, uint32_t *intr_info, uint32_t *error)
-{
-	(void)v;
-	*intr_info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
-	*error = *intr_info & INTR_INFO_ERROR ?
-			 (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE) : 0;
-	return vmread(VMCS_GUEST_CR3);
-}
-
 uint64_t vmx_rip(struct vcpu *v)
 {
 	(void)v;

@@ -22,8 +22,9 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error);
 bool vmx_own(struct vcpu *v);
 void vmx_flush(struct vcpu *v);
 uint64_t vmx_cr4(struct vcpu *v);
-uint64_t vmx_trace_context(struct vcpu *v, uint32_t *intr_info,
-			   uint32_t *error);
+void vmx_trace_context(struct vcpu *v, unsigned kind, struct trace_kvm_exit *r);
+extern const exit_handler vmx_trace_dom0[EXIT_KINDS];
+extern const exit_handler vmx_trace_domu[EXIT_KINDS];
 uint64_t vmx_rip(struct vcpu *v);
 unsigned vmx_paging(struct vcpu *v, struct gpaging *p);
 void vmx_snapshot(struct vcpu *v, struct guest_state *g);
