@@ -153,6 +153,7 @@ static uint64_t sub_key(const struct vcpu *v, const struct vmexit *x)
 {
 	switch (x->kind) {
 	case EXIT_IO:
+	case EXIT_APIC_WRITE:
 		return x->port;
 	case EXIT_RDMSR:
 	case EXIT_WRMSR:
