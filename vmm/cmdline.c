@@ -13,6 +13,7 @@
 static const char *const on_off[] = { "off", "on", NULL };
 static const char *const apic_traps[] = {
 	[APIC_TRAP_AUTO] = "auto", [APIC_TRAP_ALWAYS] = "always", NULL };
+static const char *const apicvs[] = { "off", "auto", NULL };
 static const char *const off_only[] = { "off", NULL };
 static const char *const crashes[] = {
 	[CRASH_NONE] = "none", [CRASH_UD] = "ud", [CRASH_PF] = "pf",
@@ -34,6 +35,7 @@ static const struct option {
 	{ "cpus", "a number from 1", MEMBER(cpus), NULL, 1, UINT32_MAX },
 	{ "hypervisor_bit", "on or off", MEMBER(hypervisor_bit), on_off, 0, 0 },
 	{ "apic_trap", "auto or always", MEMBER(apic_trap), apic_traps, 0, 0 },
+	{ "apicv", "auto or off", MEMBER(apicv), apicvs, 0, 0 },
 	{ "serial", "an I/O port such as 0x3f8, or off", MEMBER(serial),
 	  off_only, 1, 0xfff8 },
 	{ "trace", "off, stop or flight", MEMBER(trace), traces, 0, 0 },
@@ -45,6 +47,7 @@ static const struct option {
 static const struct options defaults = {
 	.boot_drive = 0x80,
 	.cpus = ~0u,
+	.apicv = true,
 	.serial = 0x3f8,
 	.trace_kib = 512,
 };

@@ -25,6 +25,8 @@ struct options {
 	unsigned cpus;		  /* cpus=1.., CPUs to use at most; default all (~0u) */
 	bool hypervisor_bit;	  /* hypervisor_bit=on|off: CPUID.1:ECX[31]; default off */
 	enum apic_trap apic_trap; /* apic_trap=auto|always; default auto */
+	bool apicv;		  /* apicv=auto|off: a domU's APIC by the CPU;
+				     default auto */
 	uint16_t serial;	  /* serial=0x3f8|0x2f8|..|off (0); default 0x3f8 */
 	enum crash crash;	  /* crash=none|ud|pf|exit */
 	uint8_t trace;		  /* trace=off|stop|flight, enum luv_trace_mode;

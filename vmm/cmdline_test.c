@@ -49,6 +49,7 @@ static void assert_defaults(const struct options *o)
 	assert_int_equal(o->cpus, ~0u);
 	assert_false(o->hypervisor_bit);
 	assert_int_equal(o->apic_trap, APIC_TRAP_AUTO);
+	assert_true(o->apicv);
 	assert_int_equal(o->serial, 0x3f8);
 	assert_int_equal(o->crash, CRASH_NONE);
 }
@@ -89,6 +90,8 @@ static void words(void **state)
 	assert_false(parse("hypervisor_bit=on hypervisor_bit=off")
 			     .hypervisor_bit);
 	assert_int_equal(parse("apic_trap=auto").apic_trap, APIC_TRAP_AUTO);
+	assert_false(parse("apicv=off").apicv);
+	assert_true(parse("apicv=auto").apicv);
 	assert_int_equal(parse("crash=none").crash, CRASH_NONE);
 	assert_int_equal(parse("crash=ud").crash, CRASH_UD);
 	assert_int_equal(parse("crash=pf").crash, CRASH_PF);
@@ -159,6 +162,7 @@ static void bad_words_are_named(void **state)
 		{ "hypervisor_bit", "_bit\"", "on or off" },
 		{ "hypervisor_bit=of", "_bit=of\"", "on or off" },
 		{ "apic_trap=never", "=never\"", "auto or always" },
+		{ "apicv=on", "=on\"", "auto or off" },
 		{ "crash=pff", "\"crash=pff\"", "none, ud, pf or exit" },
 		{ "cpu=1", "\"cpu=1\"", "cpus=" },
 		{ "cpus2=1", "\"cpus2=1\"", "cpus=" },

@@ -33,8 +33,8 @@ struct vmexit {
 	uint32_t reason; /* SDM exit reason or APM EXITCODE (low 32 bits) */
 	uint32_t kind;	 /* enum luv_exit_kind */
 	uint32_t insn_len; /* bytes advance() will skip */
-	uint16_t port;	 /* IO */
-	uint8_t size;	 /* IO: 1, 2 or 4 bytes */
+	uint16_t port;	 /* IO; APIC_WRITE: the register's number */
+	uint8_t size;	 /* IO: 1, 2 or 4 bytes; APIC_WRITE: EOI's vector */
 	bool in, string; /* IO */
 	bool write;	 /* STAGE2: the access wanted to write */
 	bool own;	 /* STAGE2: gpa is the access's own, not a walk's */
@@ -147,6 +147,7 @@ static inline struct cpu *this_cpu(void)
 struct machine {
 	struct cpu **cpu;   /* [I] cpu[0..cpus-1] */
 	unsigned cpus;	    /* [I] CPUs that came up */
+	bool hw_apic;	    /* [I] all CPUs virtualize a domU's local APIC */
 	uint64_t start_tsc; /* [I] TSC at VMM entry */
 	uint64_t ready_tsc; /* [I] TSC at dom0's start */
 };

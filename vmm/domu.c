@@ -149,6 +149,7 @@ int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	vm->owner = owner_of(g);
 	vm->tag = tag;
 	memset(vm->told_eoi, 0, sizeof(vm->told_eoi));
+	vm->apic_page = NULL;
 	memset(vm->slot, 0, sizeof(vm->slot));
 	memset(vm->granted, 0, sizeof(vm->granted));
 	memset(vm->vcpu, 0, sizeof(vm->vcpu));
@@ -202,6 +203,7 @@ static int64_t vm_free(struct vm *vm)
 	}
 	for (unsigned i = 0; i < LUV_SLOTS; i++)
 		mem_page_free(vm->granted[i]);
+	mem_page_free(vm->apic_page);
 	stage2_free(&vm->s2, mem_page_free);
 	vm->handle = 0;
 	domu_put(vm);
@@ -234,6 +236,8 @@ int64_t domu_vm_reap(uint64_t lo, uint64_t hi, uint64_t index, uint64_t tag)
 static void count(const struct vm *vm, struct luv_vm_stat *s)
 {
 	uint64_t pages = 2 + vm->s2.tables; /* itself and the root */
+
+	pages += vm->apic_page ? 1 : 0;
 
 	for (unsigned i = 0; i < LUV_SLOTS; i++) {
 		s->ram += vm->slot[i].len;
@@ -372,6 +376,10 @@ int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
 	if (!vm)
 		return why;
 	memcpy(vm->told_eoi, bits, sizeof(vm->told_eoi));
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned i = 0; machine.hw_apic && i < vm->vcpus; i++)
+		if (vm->vcpu[i]) /* it looks when it enters */
+			domu_nudge(vm->vcpu[i]->domu);
 	domu_put(vm);
 	return 0;
 }
@@ -395,6 +403,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	u->last_cpu = ~0u;
 	u->xcr0 = 1;
 	u->has_apic = flags & LUV_VCPU_APIC;
+	u->hw_apic = u->has_apic && machine.hw_apic;
 	if (u->has_apic)
 		vlapic_reset(&u->apic, id, id == 0);
 	if (u->has_apic && id)

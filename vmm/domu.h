@@ -25,6 +25,7 @@ struct vm {
 	struct stage2 s2;     /* [L] lock */
 	uint32_t slots;	      /* [L] those in use are below it */
 	_Atomic uint32_t vcpus; /* [a] those there are are below it */
+	void *apic_page;      /* [L] lock; VMX: APIC-access page, or NULL */
 	uint64_t told_eoi[4]; /* [a] vectors whose EOI ring 3 wants to hear */
 	struct luv_slot slot[LUV_SLOTS]; /* [L] lock; len 0: free */
 	uint8_t *granted[LUV_SLOTS];	 /* [L] a bit for each piece, or NULL */
@@ -41,6 +42,8 @@ struct domu {
 	struct vcpu v;
 	uint32_t id;		/* [I] */
 	bool has_apic;		/* [I] */
+	bool hw_apic;		/* [I] and the processor virtualizes it */
+	uint64_t eoi_exit[4];	/* [p] VMX: vm->told_eoi in the VMCS */
 	void *fpu;		/* [I] FPU_AREA bytes */
 	struct domu_cpuid *cpuid; /* [I] a page */
 	uint32_t cpuids;	/* [p] rows of it */
@@ -165,6 +168,8 @@ enum exit_action domu_cpuid_exit(struct vcpu *v);
  */
 int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 	      uint64_t *wake);
+/* If `u` runs on another CPU: make it exit. */
+void domu_nudge(struct domu *u);
 /* Something waits for `u`: see that it looks. Sets its bit in *wake. */
 void domu_notify(struct domu *u, uint64_t *wake);
 /*
@@ -177,6 +182,11 @@ void domu_eoi_look(struct vcpu *v);
 void domu_eoi_offer(struct vcpu *v, unsigned vector);
 bool domu_pv_eoi_ok(uint64_t value);
 void domu_pv_eoi_set(struct vcpu *v, uint64_t value);
+/*
+ * The processor has written `reg` of its APIC's page; EOI: has ended `vector`
+ * of which ring 3 wants to hear.
+ */
+void domu_apic_written(struct vcpu *v, unsigned reg, uint8_t vector);
 /* Write a register of its APIC, with all that follows. False: refused. */
 bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value);
 /* The MSRs of APIC and TSC. False: not one of them; *ok: no #GP. */

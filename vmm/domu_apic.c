@@ -42,19 +42,23 @@
 #define PV_EOI_RESERVED	 BIT(1)
 #define LEAF_WRITE	 BIT(1) /* of EPT and NPT */
 
-void domu_notify(struct domu *u, uint64_t *wake)
+void domu_nudge(struct domu *u)
 {
 	struct cpu *cpu;
 
-	if (atomic_exchange(&u->blocked, 0)) {
-		*wake |= BIT(u->id);
-		return;
-	}
 	if (!atomic_load(&u->running))
 		return;
 	cpu = u->v.cpu;
 	if (cpu != this_cpu())
 		smp_request(cpu, 0);
+}
+
+void domu_notify(struct domu *u, uint64_t *wake)
+{
+	if (atomic_exchange(&u->blocked, 0))
+		*wake |= BIT(u->id);
+	else
+		domu_nudge(u);
 }
 
 /* 1: taken, 0: coalesced with a request that waits. */
@@ -277,6 +281,14 @@ bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value)
 	if (e.eoi && (v->vm->told_eoi[e.eoi / 64] & BIT(e.eoi % 64)))
 		u->eoi = e.eoi;
 	return true;
+}
+
+void domu_apic_written(struct vcpu *v, unsigned reg, uint8_t vector)
+{
+	if (reg == VLAPIC_EOI)
+		v->domu->eoi = vector;
+	else if (reg < VLAPIC_REGS)
+		domu_apic_write(v, reg, v->domu->apic.reg[reg].v);
 }
 
 bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)

@@ -84,8 +84,8 @@ static void inject(struct vcpu *v)
 		trace_injected_nmi(v);
 	}
 	if (u->has_apic) {
-		hv->domu_sync(v);
 		vlapic_tick(&u->apic, rdtsc());
+		hv->domu_sync(v);
 		if (u->eoi_offered)
 			domu_eoi_look(v);
 		waits = vlapic_waits(&u->apic);
@@ -126,7 +126,10 @@ static bool awake(struct vcpu *v)
 		return (u->event & BIT(31)) && !u->queued;
 	vlapic_tick(&u->apic, rdtsc());
 	domu_eoi_look(v);
-	return vlapic_pending(&u->apic) >= 0 ||
+	if (u->hw_apic)
+		vlapic_collect(&u->apic);
+	return (u->hw_apic ? vlapic_deliverable(&u->apic) :
+			     vlapic_pending(&u->apic) >= 0) ||
 	       ((u->event & BIT(31)) && !u->queued &&
 		vlapic_takes_extint(&u->apic));
 }
@@ -402,6 +405,13 @@ static enum exit_action wrmsr_exit(struct vcpu *v)
 	return leave(v, LUV_RUN_WRMSR, (uint32_t)v->gpr[RCX], value, 0);
 }
 
+static enum exit_action apic_written(struct vcpu *v)
+{
+	domu_apic_written(v, v->exit->port, v->exit->size);
+	proceed(v);
+	return RESUME;
+}
+
 static enum exit_action window(struct vcpu *v)
 {
 	struct domu *u = v->domu;
@@ -508,7 +518,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_INVD] = invd,
 	[EXIT_VIRT_INSN] = undefined,
 	[EXIT_STAGE2] = stage2,
-	[EXIT_APIC_WRITE] = unknown,
+	[EXIT_APIC_WRITE] = apic_written,
 	[EXIT_HLT] = halt,
 	[EXIT_PAUSE] = unknown,
 	[EXIT_TASK_SWITCH] = unknown,

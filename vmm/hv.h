@@ -116,9 +116,12 @@ struct hv_ops {
 	void (*domu_reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
 	/* v->domu->tsc_offset has changed. */
 	void (*domu_tsc)(struct vcpu *v);
-	/* Bring the APIC's TPR up to what the guest did through CR8. */
+	/*
+	 * Bring the APIC's TPR up to what the guest did through CR8; and the
+	 * processor, where it delivers interrupts, to what is requested.
+	 */
 	void (*domu_sync)(struct vcpu *v);
-	/* And the other way: the APIC's TPR has been written. */
+	/* And the other way: the APIC has been written. */
 	void (*domu_tpr)(struct vcpu *v);
 	/*
 	 * While its VMCS or VMCB is this CPU's: have the use of DR0-3, and

@@ -125,8 +125,9 @@ static void start(void)
 	smp_start(rsdp, dom0.opt.cpus, cpu_ready, cpu_main);
 	trace_init(dom0.opt.trace_kib, dom0.opt.trace);
 	mem_seal();
-	log_printf("luvalley: %u CPU(s), %s; %lu of %lu KiB at %lx used; RAM "
-		   "%lu MiB\n", machine.cpus, hv->name, mem.used / KIB,
+	log_printf("luvalley: %u CPU(s), %s%s; %lu of %lu KiB at %lx used; RAM "
+		   "%lu MiB\n", machine.cpus, hv->name,
+		   machine.hw_apic ? ", APIC virtualization" : "", mem.used / KIB,
 		   mem.len / KIB, mem.base,
 		   e820_ram_bytes(&dom0.map) / MIB);
 	crash_if_asked();

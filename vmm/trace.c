@@ -338,7 +338,7 @@ enum exit_action trace_slowly(struct vcpu *v)
 
 	trace_open(v);
 	action = (v->vm ? domu_handlers : exit_handlers)[x->kind](v);
-	if (x->kind == EXIT_APIC_WRITE) {
+	if (!v->vm && x->kind == EXIT_APIC_WRITE) { /* it came as STAGE2 */
 		t->exit->kind = EXIT_APIC_WRITE;
 		t->exit->sub = x->gpa.v % PAGE_SIZE;
 	}

@@ -51,6 +51,7 @@ static inline uint64_t trace_sub(const struct vcpu *v, const struct vmexit *x,
 {
 	switch (kind) {
 	case EXIT_IO:
+	case EXIT_APIC_WRITE:
 		return x->port;
 	case EXIT_RDMSR:
 	case EXIT_WRMSR:

@@ -165,6 +165,37 @@ void vlapic_accept(struct vlapic *a, unsigned vector)
 	a->reg[VLAPIC_ISR + vector / 32].v |= bit;
 }
 
+void vlapic_collect(struct vlapic *a)
+{
+	if (!vlapic_waits(a))
+		return;
+	for (unsigned i = 0; i < 8; i++) {
+		a->reg[VLAPIC_IRR + i].v |= atomic_exchange(&a->irr[i], 0);
+		a->reg[VLAPIC_TMR + i].v = a->tmr[i];
+	}
+	a->changed = true;
+}
+
+static int highest(const struct vlapic *a, unsigned reg)
+{
+	for (int i = 7; i >= 0; i--)
+		if (a->reg[reg + i].v)
+			return i * 32 + top_bit(a->reg[reg + i].v);
+	return 0;
+}
+
+unsigned vlapic_status(const struct vlapic *a)
+{
+	unsigned rvi = enabled(a) ? highest(a, VLAPIC_IRR) : 0;
+
+	return rvi | highest(a, VLAPIC_ISR) << 8;
+}
+
+bool vlapic_deliverable(const struct vlapic *a)
+{
+	return (vlapic_status(a) & 0xf0) > (ppr(a) & 0xf0);
+}
+
 /* Returns the vector if somebody is to hear of it, or 0. */
 static uint8_t end_of_interrupt(struct vlapic *a)
 {

@@ -8,7 +8,8 @@
  * their number: offset in the xAPIC page / 16 = x2APIC MSR - 800h.
  *
  * irr and tmr are set by any CPU; all else only by the CPU that has the
- * vCPU (domu_take).
+ * vCPU (domu_take). Where the processor delivers the interrupts it knows only
+ * reg: irr is then what it is to be told of next (vlapic_collect).
  */
 #pragma once
 
@@ -44,6 +45,7 @@ struct vlapic {
 	_Atomic uint32_t irr[8], tmr[8]; /* [a] */
 	uint32_t id;		 /* [I] */
 	uint32_t timer_mode;	 /* [p] LVTT's, at the last write */
+	bool changed;		 /* [p] reg or base, and the processor knows not */
 	uint64_t base;		 /* [p] MSR IA32_APIC_BASE */
 	uint64_t tsc_deadline;	 /* [p] the MSR: guest's TSC; 0: off */
 	uint64_t deadline;	 /* [p] host's TSC; 0: the timer is off */
@@ -110,6 +112,14 @@ bool vlapic_waits(const struct vlapic *a);
 bool vlapic_level(const struct vlapic *a, unsigned vector);
 /* The CPU takes `vector`. */
 void vlapic_accept(struct vlapic *a, unsigned vector);
+
+/*
+ * For a processor that delivers: move what is requested into its registers;
+ * its guest interrupt status, RVI and SVI; would it deliver anything?
+ */
+void vlapic_collect(struct vlapic *a);
+unsigned vlapic_status(const struct vlapic *a);
+bool vlapic_deliverable(const struct vlapic *a);
 
 /* Is this APIC addressed? `dest` all-ones is a broadcast. */
 bool vlapic_matches(const struct vlapic *a, uint32_t dest, bool logical);

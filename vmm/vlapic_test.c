@@ -251,6 +251,72 @@ static void addresses(void **state)
 	assert_false(vlapic_matches(&a, ~0u, false));
 }
 
+/* What a processor that virtualizes the APIC is told. */
+static void for_a_processor(void **state)
+{
+	uint32_t page[256];
+
+	(void)state;
+	a.changed = false;
+	vlapic_collect(&a);
+	assert_false(a.changed);
+	assert_int_equal(vlapic_status(&a), 0);
+	vlapic_request(&a, 0x52, true);
+	vlapic_request(&a, 0x61, false);
+	vlapic_collect(&a);
+	assert_true(a.changed);
+	assert_false(vlapic_waits(&a));
+	assert_int_equal(a.reg[VLAPIC_IRR + 2].v, 1u << 0x12);
+	assert_int_equal(a.reg[VLAPIC_TMR + 2].v, 1u << 0x12);
+	assert_int_equal(get(VLAPIC_IRR + 3, 0), 1u << 1);
+	vlapic_request(&a, 0x62, false);
+	assert_int_equal(get(VLAPIC_IRR + 3, 0), 3u << 1);
+	assert_int_equal(vlapic_status(&a), 0x61);
+	put(VLAPIC_TPR, 0x60, 0);
+	assert_false(vlapic_deliverable(&a));
+	put(VLAPIC_TPR, 0x50, 0);
+	assert_true(vlapic_deliverable(&a));
+	/* It delivers: RVI goes to SVI. */
+	a.reg[VLAPIC_IRR + 3].v = 0;
+	a.reg[VLAPIC_ISR + 3].v = 1u << 1;
+	vlapic_collect(&a);
+	assert_int_equal(vlapic_status(&a), 0x6162);
+	assert_false(vlapic_deliverable(&a));
+	put(VLAPIC_SVR, 0xff, 0); /* off: none of it */
+	assert_int_equal(vlapic_status(&a), 0x6100);
+	vlapic_get(&a, 0, page);
+	vlapic_set(&a, 0, page);
+	vlapic_collect(&a);
+	put(VLAPIC_SVR, ON, 0);
+	assert_int_equal(vlapic_status(&a), 0x6162);
+	vlapic_init(&a);
+	assert_int_equal(vlapic_status(&a), 0);
+}
+
+/* It has written the page already when the VMM hears of it. */
+static void written_by_a_processor(void **state)
+{
+	(void)state;
+	put(VLAPIC_LVTT, 0x40031, 0);
+	vlapic_set_tsc_deadline(&a, 5000, 0);
+	a.reg[VLAPIC_LVTT].v = 0xfff00031;
+	put(VLAPIC_LVTT, 0xfff00031, 0);
+	assert_int_equal(a.deadline, 0);
+	assert_int_equal(get(VLAPIC_LVTT, 0), 0x00000031);
+	put(VLAPIC_LVTT, 0x40031, 0);
+	a.reg[VLAPIC_TMICT].v = 77;
+	put(VLAPIC_TMICT, 77, 0);
+	assert_int_equal(get(VLAPIC_TMICT, 0), 0);
+	a.reg[VLAPIC_ID].v = a.reg[VLAPIC_ESR].v = ~0u;
+	put(VLAPIC_ID, ~0u, 0);
+	put(VLAPIC_ESR, ~0u, 0);
+	assert_int_equal(get(VLAPIC_ID, 0), 3u << 24);
+	assert_int_equal(get(VLAPIC_ESR, 0), 0);
+	x2apic();
+	assert_int_equal(a.reg[VLAPIC_ID].v, 3);
+	assert_int_equal(a.reg[VLAPIC_LDR].v, 1u << 3);
+}
+
 static void lvt_masks_with_svr(void **state)
 {
 	(void)state;
@@ -294,6 +360,7 @@ int main(void)
 		T(after_reset), T(highest_vector_first), T(tpr_holds_off),
 		T(eoi_names_the_vector), T(one_shot), T(dividers), T(periodic),
 		T(tsc_deadline), T(modes), T(icr), T(addresses),
+		T(for_a_processor), T(written_by_a_processor),
 		T(lvt_masks_with_svr), T(saved_and_restored),
 #undef T
 	};

@@ -267,7 +267,8 @@ static void mmio(void)
 }
 
 /*
- * EOI without an exit: a guest sends itself vector 40h ten times, then 40h and
+ * EOI without an exit: by the bit below, or by a processor that virtualizes
+ * the APIC, which has no use for it. A guest sends itself vector 40h ten times, then 40h and
  * 50h at once. The bit at 5000h must be set for all but 50h, behind which 40h
  * waits. At 5010h it counts interrupts, at 5011h EOIs to the x2APIC.
  */
@@ -275,7 +276,9 @@ extern const uint8_t eoi_guest[], eoi_handler[], eoi_end[];
 __asm__(".pushsection .rodata\n"
 	".code16\n"
 	"eoi_guest:\n"
-	"	movl $0, 0x5000\n"		/* a page that is there */
+	"	movl $0, 0x5000\n"		/* pages that are there */
+	"	mov 0, %eax\n"
+	"	push %eax\n"
 	"	xor %edx, %edx\n"
 	"	mov $0x1b, %ecx\n"		/* APIC_BASE: x2APIC */
 	"	mov $0xfee00d00, %eax\n"
@@ -326,6 +329,7 @@ static void pv_eoi(void)
 {
 	const uint16_t handler = (uint16_t)(LOAD + (eoi_handler - eoi_guest));
 	unsigned tries = 10;
+	unsigned long before;
 	uint32_t isr;
 
 	close(cpu);
@@ -338,14 +342,17 @@ static void pv_eoi(void)
 	}
 	do {
 		memset(ram + 0x5000, 0, 0x20);
+		before = exits("wrmsr");
 		start(eoi_guest, (size_t)(eoi_end - eoi_guest));
 		if (!runs(KVM_EXIT_IO, "pv_eoi"))
 			return;
 		memcpy(&isr, io_data(), 4);
 		expect(ram[0x5010] == 12, "%u of 12 interrupts", ram[0x5010]);
 		expect(isr == 0, "in service at the end: %#x", isr);
-	} while (ram[0x5011] > 1 && --tries);
-	expect(ram[0x5011] == 1, "%u EOIs by MSR, not 1", ram[0x5011]);
+	} while (ram[0x5011] > 1 && exits("wrmsr") > before + 3 && --tries);
+	/* Three MSRs are not the APIC's: they exit always. */
+	expect(ram[0x5011] == 1 || exits("wrmsr") <= before + 3,
+	       "%u EOIs by MSR, not 1", ram[0x5011]);
 }
 
 /* A slot that goes away, comes back elsewhere, and is read-only. */

@@ -16,8 +16,6 @@
 #define PROC_INTR_WINDOW  BIT(2)
 #define PROC_TSC_OFFSETTING BIT(3)
 #define PROC_HLT_EXITING  BIT(7)
-#define PROC_CR8_LOAD	  BIT(19)
-#define PROC_CR8_STORE	  BIT(20)
 #define PROC_MWAIT_EXITING BIT(10)
 #define PROC_DR_EXITING	  BIT(23)
 #define PROC_IO_EXITING	  BIT(24)
@@ -54,6 +52,8 @@ void vmx_domu_maps(void)
 	pass_msr(MSR_IA32_GS_BASE);
 	for (uint32_t m = MSR_IA32_SYSENTER_CS; m <= MSR_IA32_SYSENTER_EIP; m++)
 		pass_msr(m);
+	if (machine.hw_apic)
+		vmx_apic_maps(msr_bitmap);
 }
 
 static void current(struct vcpu *v)
@@ -92,12 +92,14 @@ void vmx_domu_init(struct vcpu *v)
 	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
 		vmwrite(VMCS_VPID, DOMU_VPID);
+	if (v->domu->hw_apic)
+		vmx_apic_init(v);
 	vmx_guest_reset(v, 0xf000, 0xfff0);
 	vmx_domu_drs(v, false);
 	release(v, d);
 }
 
-static void flush(struct vcpu *v)
+void vmx_domu_flush(struct vcpu *v)
 {
 	struct { uint64_t vpid, address; } all = { DOMU_VPID, 0 };
 
@@ -140,8 +142,10 @@ void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
 	current(v);
 	vmwrite(VMCS_HOST_CR3, read_cr3());
 	vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
+	if (v->domu->hw_apic)
+		vmx_apic_enter(v);
 	if (stale)
-		flush(v);
+		vmx_domu_flush(v);
 }
 
 void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
@@ -190,11 +194,6 @@ void vmx_domu_window(struct vcpu *v, unsigned class)
 		on ? c | PROC_INTR_WINDOW : c & ~PROC_INTR_WINDOW);
 }
 
-void vmx_domu_sync(struct vcpu *v)
-{
-	(void)v; /* CR8 exits: the APIC's TPR is what it is */
-}
-
 void vmx_domu_tsc(struct vcpu *v)
 {
 	vmwrite(VMCS_TSC_OFFSET, v->domu->tsc_offset);
@@ -205,7 +204,8 @@ void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmx_guest_reset(v, cs, ip);
 	vmwrite(VMCS_ENTRY_CTLS, vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E);
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
-	flush(v);
+	vmx_domu_tpr(v);
+	vmx_domu_flush(v);
 }
 
 bool vmx_domu_drs(struct vcpu *v, bool use)
@@ -382,6 +382,7 @@ void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
 	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)s->cr8 << 4 |
 		(v->domu->apic.reg[VLAPIC_TPR].v & 0xf);
+	vmx_domu_tpr(v);
 	set_debug(s);
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
 		s->event & INTR_INFO_VALID ? s->event : 0);

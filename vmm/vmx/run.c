@@ -14,6 +14,8 @@
 
 #define REASON_FAILED_ENTRY BIT(31)
 #define REASON_EPT_VIOLATION 48
+#define REASON_APIC_ACCESS  44
+#define REASON_VIRTUALIZED_EOI 45
 #define EPT_WRITE	    BIT(1)
 #define EPT_FINAL	    (BIT(7) | BIT(8)) /* of a linear address */
 #define QUAL_NMI_UNBLOCKED  BIT(12)
@@ -21,6 +23,7 @@
 #define QUAL_IO_IN	    BIT(3)
 #define QUAL_IO_STRING	    BIT(4)
 #define QUAL_IO_PORT(q)	    ((uint16_t)((q) >> 16))
+#define QUAL_APIC_TYPE(q)   ((q) >> 12 & 15)
 #define QUAL_CR_NUMBER(q)   ((q) & 15)
 #define QUAL_CR_TYPE(q)	    ((q) >> 4 & 3)
 #define QUAL_CR_REG(q)	    ((q) >> 8 & 15)
@@ -43,6 +46,7 @@ _Noreturn void vmx_entry_failed(struct vcpu *v);
 	X(23, VIRT_INSN) X(24, VIRT_INSN) X(25, VIRT_INSN) X(26, VIRT_INSN)    \
 	X(27, VIRT_INSN) X(28, CR) X(29, DR) X(30, IO) X(31, RDMSR)            \
 	X(32, WRMSR) X(40, PAUSE) X(48, STAGE2) X(50, VIRT_INSN) X(52, TIMER)  \
+	X(44, APIC_WRITE) X(45, APIC_WRITE) X(56, APIC_WRITE)                  \
 	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
 
 #define PLAIN 0x80 /* no collateral but the instruction's length */
@@ -65,13 +69,26 @@ static void decode_io(struct vmexit *x)
 	x->string = x->info1 & QUAL_IO_STRING;
 }
 
+/*
+ * An external interrupt that was not injected is a virtual one, and in service:
+ * Bochs 2.7 does not record its vector but shows that of an event before.
+ */
+static uint64_t virtual_vector(uint64_t info)
+{
+	if (!((info ^ vmread(VMCS_ENTRY_INTERRUPTION_INFO)) & 0xff))
+		return info;
+	return (info & ~0xffull) | vmread(VMCS_GUEST_INTERRUPT_STATUS) >> 8;
+}
+
 /* The event whose delivery this exit cut short is delivered again. */
-static void reinject(void)
+static void reinject(const struct vcpu *v)
 {
 	uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
 
 	if (!(info & INTR_INFO_VALID))
 		return;
+	if (v->vm && v->domu->hw_apic && INTR_INFO_TYPE(info) == INTR_TYPE_EXT)
+		info = virtual_vector(info);
 	if (!(vmread(VMCS_GUEST_CR0) & CR0_PE)) /* Bochs reports one */
 		info &= ~INTR_INFO_ERROR;
 	if (info & INTR_INFO_ERROR)
@@ -86,7 +103,7 @@ static void reinject(void)
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, info & ~INTR_INFO_UNDEF12);
 }
 
-static void decode_stage2(struct vmexit *x)
+static void decode_stage2(const struct vcpu *v, struct vmexit *x)
 {
 	x->gpa = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 	x->info2 = x->gpa.v;
@@ -95,7 +112,28 @@ static void decode_stage2(struct vmexit *x)
 	if (x->info1 & QUAL_NMI_UNBLOCKED) /* the IRET will run again */
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
-	reinject();
+	reinject(v);
+}
+
+/*
+ * SDM "APIC-Access VM Exits": what the processor does not virtualize goes to
+ * the owner, as without it; "Virtualized EOI", "APIC-Write VM Exits": done,
+ * and RIP is behind it.
+ */
+static void decode_apic(const struct vcpu *v, struct vmexit *x)
+{
+	if (x->reason == REASON_VIRTUALIZED_EOI) {
+		x->port = VLAPIC_EOI;
+		x->size = (uint8_t)x->info1;
+	} else if (x->reason == REASON_APIC_ACCESS) {
+		x->kind = EXIT_STAGE2;
+		x->gpa = GPA(VLAPIC_BASE_RESET + (x->info1 & 0xfff));
+		x->info2 = x->gpa.v;
+		x->write = QUAL_APIC_TYPE(x->info1) == 1;
+		reinject(v);
+	} else {
+		x->port = (uint16_t)(x->info1 >> 4);
+	}
 }
 
 /* An NMI through our IDT: sorted there, and its IRET unblocks NMIs. */
@@ -109,15 +147,17 @@ static void take_nmi(struct vmexit *x)
 }
 
 /* The kinds that have more to say than their reason. */
-static void collateral(struct vmexit *x)
+static void collateral(const struct vcpu *v, struct vmexit *x)
 {
 	x->info1 = vmread(VMCS_EXIT_QUALIFICATION);
 	if (x->kind == EXIT_STAGE2)
-		decode_stage2(x);
+		decode_stage2(v, x);
 	else if (x->kind == EXIT_IO)
 		decode_io(x);
 	else if (x->kind == EXIT_EXCEPTION)
 		take_nmi(x);
+	else if (x->kind == EXIT_APIC_WRITE)
+		decode_apic(v, x);
 	else if (x->kind == EXIT_NONE)
 		x->kind = EXIT_OTHER;
 }
@@ -136,7 +176,7 @@ static inline void decode(struct vcpu *v)
 	x->rip = vmread_core(VMCS_GUEST_RIP);
 	x->insn_len = (uint32_t)vmread_core(VMCS_EXIT_INSTRUCTION_LENGTH);
 	if (!(kind & PLAIN))
-		collateral(x);
+		collateral(v, x);
 }
 
 static void nmi_window(struct vcpu *v, bool on)

@@ -19,15 +19,22 @@ enum vmcs_field {
 #define PIN_NMI_EXITING	  BIT(3)
 #define PIN_VIRTUAL_NMIS  BIT(5)
 /* Primary processor-based */
+#define PROC_CR8_LOAD	  BIT(19)
+#define PROC_CR8_STORE	  BIT(20)
+#define PROC_TPR_SHADOW	  BIT(21)
 #define PROC_NMI_WINDOW	  BIT(22)
 #define PROC_IO_BITMAPS	  BIT(25)
 #define PROC_MSR_BITMAPS  BIT(28)
 #define PROC_SECONDARY	  BIT(31)
 /* Secondary processor-based */
+#define PROC2_APIC_ACCESSES BIT(0)
 #define PROC2_EPT	  BIT(1)
 #define PROC2_RDTSCP	  BIT(3)
+#define PROC2_X2APIC	  BIT(4)
 #define PROC2_VPID	  BIT(5)
 #define PROC2_UNRESTRICTED_GUEST BIT(7)
+#define PROC2_APIC_REGISTERS BIT(8)
+#define PROC2_VIRTUAL_INTR BIT(9)
 #define PROC2_INVPCID	  BIT(12)
 #define PROC2_XSAVES	  BIT(20)
 #define PROC2_PT_GPA	  BIT(24)
@@ -61,6 +68,7 @@ enum vmcs_field {
 #define INTR_INFO_ERROR	  BIT(11)
 #define INTR_INFO_UNDEF12 BIT(12)
 #define INTR_INFO_TYPE(i) ((i) >> 8 & 7)
+#define INTR_TYPE_EXT	  0
 #define INTR_TYPE_NMI	  2
 #define INTR_TYPE_EXC	  3
 #define INTR_TYPE_SOFT	  4 /* 4, 5, 6: carry an instruction length */

@@ -165,6 +165,7 @@ static void vmx_init(void)
 	for (unsigned i = 0; i < n; i++)
 		io_bitmap[ports[i] / 8] |= (uint8_t)(1u << ports[i] % 8);
 	ept.has_1g = cap & EPT_CAP_1G;
+	machine.hw_apic = vmx_apic_probe();
 	vmx.invept_type = cap & EPT_CAP_INVEPT_ONE ? INVEPT_ONE : INVEPT_ALL;
 	vmx_domu_maps();
 	dom0_init(&ept);
@@ -254,6 +255,8 @@ static void vmx_enable(struct cpu *cpu)
 		panic("VMXON or VMPTRLD failed on CPU %u", cpu->index);
 	host_state();
 	control_state();
+	if (!vmx_apic_probe())
+		machine.hw_apic = false;
 }
 
 static void segment(unsigned i, uint16_t selector, uint64_t base, uint32_t ar)
@@ -366,7 +369,7 @@ const struct hv_ops vmx_ops = {
 	.domu_reset = vmx_domu_reset,
 	.domu_tsc = vmx_domu_tsc,
 	.domu_sync = vmx_domu_sync,
-	.domu_tpr = vmx_domu_sync,
+	.domu_tpr = vmx_domu_tpr,
 	.domu_drs = vmx_domu_drs,
 	.domu_debug_exit = vmx_domu_debug_exit,
 	.disable = vmx_disable,

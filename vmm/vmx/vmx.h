@@ -50,4 +50,16 @@ void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip);
 void vmx_domu_tsc(struct vcpu *v);
 void vmx_domu_sync(struct vcpu *v);
 bool vmx_domu_drs(struct vcpu *v, bool use);
+void vmx_domu_tpr(struct vcpu *v);
+void vmx_domu_flush(struct vcpu *v);
 bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6);
+
+/*
+ * apic.c: a domU's local APIC by the processor. Can this CPU do it, and may
+ * it? The MSR bitmaps, the plain one given. The VMCS of a new vCPU; the world
+ * switch to it.
+ */
+bool vmx_apic_probe(void);
+void vmx_apic_maps(const uint8_t *msrs);
+void vmx_apic_init(struct vcpu *v);
+void vmx_apic_enter(struct vcpu *v);
