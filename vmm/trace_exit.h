@@ -130,6 +130,12 @@ trace_call(struct vcpu *v, unsigned isa, trace_context *context)
 	return action;
 }
 
+/* Worth code of their own, in two worlds and for two vendors. */
+#define TRACE_OFTEN_DOM0 BIT(EXIT_CPUID)
+#define TRACE_OFTEN_DOMU (BIT(EXIT_CPUID) | BIT(EXIT_HYPERCALL) | BIT(EXIT_IO) | \
+			  BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_INTR) |  \
+			  BIT(EXIT_HLT) | BIT(EXIT_STAGE2))
+
 /* The handler of dom0's, or a domU's, exits of one kind: inline, a constant. */
 static inline __attribute__((always_inline)) enum exit_action
 trace_exit(struct vcpu *v, bool domu, unsigned kind, unsigned isa,
@@ -137,7 +143,7 @@ trace_exit(struct vcpu *v, bool domu, unsigned kind, unsigned isa,
 {
 	if (!domu && kind == EXIT_HYPERCALL)
 		return trace_call(v, isa, context);
-	if ((!domu && kind == EXIT_STAGE2) || /* may become APIC_WRITE */
+	if (!(BIT(kind) & (domu ? TRACE_OFTEN_DOMU : TRACE_OFTEN_DOM0)) ||
 	    !trace_quickly(v, kind, isa, context))
 		return trace_slowly(v);
 	return (domu ? domu_handlers : exit_handlers)[kind](v);
