@@ -26,8 +26,8 @@ static unsigned ready(struct vcpu *v)
 }
 
 /* Back to dom0 behind its hypercall, with an answer; kind: LUV_RUN_*. */
-static enum exit_action leave(struct vcpu *v, uint64_t kind, uint64_t a,
-			      uint64_t b, uint64_t c)
+static __attribute__((noinline)) enum exit_action
+leave(struct vcpu *v, uint64_t kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct vcpu *d = &v->cpu->dom0;
 	unsigned now;
