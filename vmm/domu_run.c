@@ -63,6 +63,11 @@ static uint64_t share(struct vcpu *v)
 
 /* --- interrupts ----------------------------------------------------------- */
 
+static bool takes_extint(const struct domu *u)
+{
+	return !u->has_apic || vlapic_takes_extint(&u->apic);
+}
+
 /*
  * Queue what comes first of an NMI, the caller's event and the local APIC's
  * vector, or have a window opened for it. The 8259's before the APIC's, as a
@@ -71,8 +76,7 @@ static uint64_t share(struct vcpu *v)
 static void inject(struct vcpu *v)
 {
 	struct domu *u = v->domu;
-	bool extint = !u->has_apic || vlapic_takes_extint(&u->apic);
-	bool offered = (u->event & BIT(31)) && !u->queued && extint;
+	bool offered = (u->event & BIT(31)) && !u->queued && takes_extint(u);
 	bool waits = false;
 	int vector = -1;
 
@@ -107,7 +111,7 @@ static void inject(struct vcpu *v)
 		}
 	}
 	if (offered || vector >= 0 ||
-	    (u->want_window && extint && !u->queued))
+	    (u->want_window && !u->queued && takes_extint(u)))
 		hv->domu_window(v, WINDOW_ANY);
 	else
 		hv->domu_window(v, waits ? vlapic_class_behind_tpr(&u->apic) :
