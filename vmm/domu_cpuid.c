@@ -29,21 +29,32 @@ static uint8_t *index_of(struct domu *u, uint32_t leaf)
 	return &u->cpuid_first[leaf >> 30][leaf & (LEAVES - 1)];
 }
 
-static const struct luv_cpuid *find(struct domu *u, uint32_t leaf,
-				    uint32_t sub)
+static bool is_for(const struct luv_cpuid *r, uint32_t sub)
+{
+	return !(r->flags & LUV_CPUID_SUBLEAF) || r->subleaf == sub;
+}
+
+static __attribute__((noinline)) const struct luv_cpuid *
+find_behind(const struct domu *u, const struct luv_cpuid *first, uint32_t sub)
+{
+	const struct luv_cpuid *r = first + 1;
+
+	for (; r < &u->cpuid->row[u->cpuids]; r++)
+		if (r->leaf == first->leaf && is_for(r, sub))
+			return r;
+	return NULL;
+}
+
+static inline const struct luv_cpuid *find(struct domu *u, uint32_t leaf,
+					   uint32_t sub)
 {
 	const uint8_t *first = index_of(u, leaf);
 	const struct luv_cpuid *r;
 
 	if (!first || !*first)
 		return NULL;
-	for (unsigned i = *first - 1u; i < u->cpuids; i++) {
-		r = &u->cpuid->row[i];
-		if (r->leaf == leaf && (!(r->flags & LUV_CPUID_SUBLEAF) ||
-					r->subleaf == sub))
-			return r;
-	}
-	return NULL;
+	r = &u->cpuid->row[*first - 1];
+	return is_for(r, sub) ? r : find_behind(u, r, sub);
 }
 
 /* Bytes of the XSAVE area for what is on in `bits`. */

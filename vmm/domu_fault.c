@@ -69,10 +69,10 @@ static bool owner_large(const struct gpaging *p, uint64_t hva, bool write,
 /*
  * A piece is pinned whole, so the pages beside one that the guest touches are
  * there as well, mostly: an exit saved for each that it touches next. Those
- * within the slot, and below the same table as `page`.
+ * within the slot, in the same row of RAM as its, and below the same table.
  */
 static void map_around(struct vcpu *v, const struct luv_slot *s, gpa_t page,
-		       uint64_t hva, unsigned perm)
+		       uint64_t hva, const struct luv_mem *ram, unsigned perm)
 {
 	const unsigned at = hva / PAGE_SIZE % GW_AROUND;
 	unsigned from = at, to = at + 1;
@@ -90,8 +90,7 @@ static void map_around(struct vcpu *v, const struct luv_slot *s, gpa_t page,
 		to++;
 	gpa = page.v - (at - from) * PAGE_SIZE;
 	for (unsigned i = from; i < to; i++)
-		if (pa[i] != GW_NONE &&
-		    !e820_is_ram(&dom0.map, pa[i], PAGE_SIZE))
+		if (pa[i] - ram->base > ram->len - PAGE_SIZE)
 			pa[i] = STAGE2_NONE;
 	stage2_map_around(&v->vm->s2, GPA(gpa), pa + from, to - from, perm,
 			  MTRR_WB);
@@ -109,6 +108,7 @@ static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
 	bool ro = s->flags & LUV_SLOT_READONLY;
 	unsigned perm = ro ? S2_R | S2_X : S2_RWX;
 	const struct gpaging *owner = &v->cpu->paging;
+	const struct luv_mem *ram;
 
 	if (!granted(v->vm, s, hva) ||
 	    !owner_page(owner, hva, !ro, &pa, &left))
@@ -119,11 +119,13 @@ static enum err map_page(struct vcpu *v, const struct luv_slot *s, gpa_t page)
 	    e820_is_ram(&dom0.map, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB) &&
 	    map(v->vm, big, ALIGN_DOWN(pa, 2 * MIB), 2 * MIB, perm) == OK)
 		return OK;
-	if (!e820_is_ram(&dom0.map, pa, PAGE_SIZE))
+	ram = e820_ram_row(&dom0.map, pa);
+	if (!ram || ram->len < PAGE_SIZE ||
+	    pa - ram->base > ram->len - PAGE_SIZE)
 		return ERR_FAULT;
 	if (map(v->vm, page.v, pa, PAGE_SIZE, perm) != OK)
 		return ERR_NOMEM;
-	map_around(v, s, page, hva, perm);
+	map_around(v, s, page, hva, ram, perm);
 	return OK;
 }
 

@@ -27,8 +27,8 @@ static unsigned ready(struct vcpu *v)
 }
 
 /* Back to dom0 behind its hypercall, with an answer; kind: LUV_RUN_*. */
-static enum exit_action leave(struct vcpu *v, uint64_t kind, uint64_t a,
-			      uint64_t b, uint64_t c)
+static __attribute__((noinline)) enum exit_action
+leave(struct vcpu *v, uint64_t kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct vcpu *d = &v->cpu->dom0;
 	unsigned now;
@@ -64,6 +64,11 @@ static uint64_t share(struct vcpu *v)
 
 /* --- interrupts ----------------------------------------------------------- */
 
+static bool takes_extint(const struct domu *u)
+{
+	return !u->has_apic || vlapic_takes_extint(&u->apic);
+}
+
 /*
  * Queue what comes first of an NMI, the caller's event and the local APIC's
  * vector, or have a window opened for it. The 8259's before the APIC's, as a
@@ -72,8 +77,7 @@ static uint64_t share(struct vcpu *v)
 static void inject(struct vcpu *v)
 {
 	struct domu *u = v->domu;
-	bool extint = !u->has_apic || vlapic_takes_extint(&u->apic);
-	bool offered = (u->event & BIT(31)) && !u->queued && extint;
+	bool offered = (u->event & BIT(31)) && !u->queued && takes_extint(u);
 	bool waits = false;
 	int vector = -1;
 
@@ -108,7 +112,7 @@ static void inject(struct vcpu *v)
 		}
 	}
 	if (offered || vector >= 0 ||
-	    (u->want_window && extint && !u->queued))
+	    (u->want_window && !u->queued && takes_extint(u)))
 		hv->domu_window(v, WINDOW_ANY);
 	else
 		hv->domu_window(v, waits ? vlapic_class_behind_tpr(&u->apic) :

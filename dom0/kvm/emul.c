@@ -31,6 +31,11 @@ bool emul_pending(const struct emul_ctx *c)
 	return c->state->waiting;
 }
 
+bool emul_looks(const struct emul_ctx *c)
+{
+	return !c->state->waiting || !c->state->fast;
+}
+
 void emul_abandon(struct emul_ctx *c)
 {
 	c->state->waiting = false;

@@ -137,5 +137,8 @@ enum emul_status emul_step(struct emul_ctx *c);
 /* Is there an instruction that waits? Its registers are not to be changed. */
 bool emul_pending(const struct emul_ctx *c);
 
+/* Does the next step look at guest memory? If not, nothing of it need hold. */
+bool emul_looks(const struct emul_ctx *c);
+
 /* Forget the instruction that waits, as a reset of the vCPU does. */
 void emul_abandon(struct emul_ctx *c);

@@ -303,13 +303,19 @@ static int decode_from_memory(struct emul_ctx *c, struct emul_insn *row,
 		       GO_ON : EMUL_UNHANDLED;
 }
 
+/* Are those of 16 bytes that the instruction has the row's? */
 static bool is_same(const struct emul_insn *row, const uint8_t *bytes)
 {
+	const unsigned bits = row->len * 8u;
 	uint64_t a[2], b[2];
 
 	memcpy(a, row->bytes, sizeof(a));
 	memcpy(b, bytes, sizeof(b));
-	return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+	a[0] ^= b[0];
+	a[1] ^= b[1];
+	if (bits <= 64)
+		return a[0] << (64 - bits) == 0;
+	return (a[0] | a[1] << (128 - bits)) == 0;
 }
 
 /* Does memory (or the CPU's copy) have the row's bytes? */
@@ -317,16 +323,25 @@ static int check_row(struct emul_ctx *c, const struct emul_insn *row,
 		     bool *hit)
 {
 	uint8_t bytes[16] = { 0 };
+	const void *at = bytes;
+	uint64_t gpa;
+	int r;
 
 	if (c->insn_len >= row->len) {
 		memcpy(bytes, c->insn, row->len);
+	} else if ((row->rip & 0xfff) <= 0x1000 - sizeof(bytes)) {
+		r = emul_translate(c, row->rip, XLAT_EXEC, &gpa);
+		if (r != GO_ON)
+			return r;
+		at = c->ops->ram(c, gpa, sizeof(bytes));
+		if (!at)
+			return EMUL_UNHANDLED;
 	} else {
-		const int r = emul_read_code(c, row->rip, bytes, row->len);
-
+		r = emul_read_code(c, row->rip, bytes, row->len);
 		if (r != GO_ON)
 			return r;
 	}
-	*hit = is_same(row, bytes);
+	*hit = is_same(row, at);
 	return GO_ON;
 }
 

@@ -266,6 +266,8 @@ static enum emul_status step(struct vcpu *v)
 	struct memory *m = &v->vm->memory;
 	enum emul_status status;
 
+	if (!emul_looks(v->emul))
+		return emul_step(v->emul);
 	memory_enter(m);
 	v->emul->memory = m->changes;
 	status = emul_step(v->emul);
