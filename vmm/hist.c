@@ -16,11 +16,18 @@ static const struct hist_row nothing[HIST_ROWS] = {
 };
 #define NOTHING ((struct hist_row *)(uintptr_t)nothing)
 
+static _Atomic int32_t allowed; /* pages for subjects that are left */
+
 static const uint8_t kinds[HIST_SUBS] = {
 #define X(class, kind) [class] = EXIT_##kind,
 	HIST_CLASSES(X)
 #undef X
 };
+
+void hist_allow(unsigned pages)
+{
+	atomic_store(&allowed, (int32_t)pages);
+}
 
 bool hist_init(struct hist *h)
 {
@@ -32,13 +39,19 @@ bool hist_init(struct hist *h)
 	return h->kinds[0] && h->kinds[1];
 }
 
+static void free_page(struct hist_row *rows)
+{
+	mem_page_free(rows);
+	atomic_fetch_add(&allowed, 1);
+}
+
 void hist_free(struct hist *h)
 {
 	mem_page_free(h->kinds[0]);
 	mem_page_free(h->kinds[1]);
 	for (unsigned i = 0; i < HIST_SUBS; i++)
 		if (h->subs[i] != NOTHING)
-			mem_page_free(h->subs[i]);
+			free_page(h->subs[i]);
 }
 
 uint64_t hist_pages(const struct hist *h)
@@ -52,8 +65,12 @@ uint64_t hist_pages(const struct hist *h)
 
 static struct hist_row *new_page(void)
 {
-	struct hist_row *rows = mem_page();
+	struct hist_row *rows = NULL;
 
+	if (atomic_fetch_sub(&allowed, 1) > 0)
+		rows = mem_page();
+	if (!rows)
+		atomic_fetch_add(&allowed, 1);
 	for (unsigned i = 0; rows && i < HIST_ROWS; i++)
 		rows[i].sub = HIST_FREE;
 	return rows;

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#define HIST_PAGES 96u	   /* for domUs' subjects; 6 more for each CPU */
 #define HIST_ROWS  16u	   /* in a page */
 #define HIST_WAYS  4u	   /* places that a subject can have */
 #define HIST_FREE  (~0ull) /* no subject */
@@ -54,6 +55,11 @@ struct hist {
 	_Atomic uint32_t moves;		  /* [a] odd while a row is emptied */
 };
 
+/*
+ * At boot: so many pages may be for subjects, of all vCPUs; none before. What
+ * domUs need for their tables must not go to histograms.
+ */
+void hist_allow(unsigned pages);
 /* The pages every vCPU has. False: no memory. */
 bool hist_init(struct hist *h);
 void hist_free(struct hist *h);
