@@ -160,6 +160,9 @@ UNIT	:= $(patsubst vmm/%.c,$(B)/unit/%,$(wildcard vmm/*_test.c))
 UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -Ivmm -Iinclude -MMD -MP
 
+UNIT_DEPS_trace := vmm/trace_read.c vmm/hist.c vmm/hist_exit.c vmm/svm/trace.c
+$(B)/unit/trace_test: UNIT_CFLAGS += -DLUV_BUILD='"test"'
+
 .SECONDEXPANSION:
 $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 	@mkdir -p $(@D)

@@ -274,7 +274,21 @@ void trace_unmapped(const struct vm *vm, uint64_t gpa, uint64_t size)
 	    .dom = (uint16_t)((vm->handle & 0xff) + 1));
 }
 
-void trace_hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr)
+static void world_switch(const struct vcpu *from, const struct vcpu *to)
+{
+	EVENT(world_switch, recording());
+	PUT(.from = dom_of(from), .from_vcpu = id_of(from),
+	    .to = dom_of(to), .to_vcpu = id_of(to));
+}
+
+/* If such records are wanted. */
+static void entered(struct vcpu *v)
+{
+	EVENT(kvm_entry, config.flags & LUV_TRACE_ENTRIES ? recording() : NULL);
+	PUT(.rip = hv->rip(v), .vcpu_id = id_of(v), .dom = dom_of(v));
+}
+
+static void hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr)
 {
 	/* Captures are shown around: the token is not for them. */
 	const bool secret = domu_token_ok(args[0], args[1]);
@@ -286,17 +300,10 @@ void trace_hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr)
 	    .result = (int64_t)v->gpr[RAX]);
 }
 
-static void world_switch(const struct vcpu *from, const struct vcpu *to)
+void trace_hypercall(struct vcpu *v, const uint64_t args[5], uint64_t nr)
 {
-	EVENT(world_switch, recording());
-	PUT(.from = dom_of(from), .from_vcpu = id_of(from),
-	    .to = dom_of(to), .to_vcpu = id_of(to));
-}
-
-static void entered(struct vcpu *v)
-{
-	EVENT(kvm_entry, recording());
-	PUT(.rip = hv->rip(v), .vcpu_id = id_of(v), .dom = dom_of(v));
+	hypercall(v, args, nr);
+	entered(v);
 }
 
 int64_t trace_clock(uint64_t tsc, uint64_t mono_ns, uint64_t wall_ns)
@@ -328,8 +335,7 @@ void trace_switched(struct vcpu *from)
 	if (t->exit->dom == dom_of(from))
 		t->exit->outcome = outcome(from, t->exit->kind);
 	world_switch(from, cpu->current);
-	if (config.flags & LUV_TRACE_ENTRIES)
-		entered(cpu->current);
+	entered(cpu->current);
 }
 
 enum exit_action trace_slowly(struct vcpu *v)
@@ -347,7 +353,7 @@ enum exit_action trace_slowly(struct vcpu *v)
 	}
 	if (action == STOP)
 		t->exit->outcome = TRACE_outcome_STOP;
-	else if (config.flags & LUV_TRACE_ENTRIES && cpu->current == v)
+	else if (cpu->current == v)
 		entered(v);
 	return action;
 }

@@ -38,8 +38,8 @@ _Static_assert(offsetof(struct trace_kvm_exit, sub) ==
 void trace_open(struct vcpu *v);
 /* The same and v's handler. */
 enum exit_action trace_slowly(struct vcpu *v);
-/* What a hypercall of dom0's was given and has returned. */
-void trace_hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr);
+/* What a hypercall of dom0's was given and has returned; dom0 goes on. */
+void trace_hypercall(struct vcpu *v, const uint64_t args[5], uint64_t nr);
 
 /* Fills in cr3, intr_info and error_code, as KVM's kvm_exit has them. */
 typedef void trace_context(struct vcpu *v, unsigned kind,

@@ -8,8 +8,9 @@
 #define READ_TRIES 4 /* of a packet that is overwritten meanwhile */
 
 /*
- * Packet *n, or the oldest after it that is there, to the caller. Returns its
- * bytes, 0 for none, or a negated error.
+ * Packet q->packet, or the oldest after it that is there, to the caller. Its
+ * place may be overwritten: then the number in it is another. Returns its bytes,
+ * 0 for none, or a negated error.
  */
 static int64_t copy_packet(const struct gpaging *g, struct trace_ring *r,
 			   struct luv_trace_read *q)
@@ -17,11 +18,10 @@ static int64_t copy_packet(const struct gpaging *g, struct trace_ring *r,
 	uint64_t finished = atomic_load(&r->finished);
 	uint64_t bytes = TRACE_PACKET_SIZE;
 	struct ctf_packet head;
-	const char *at;
+	const struct ctf_packet *at;
 
-	/* One place is being written, or will be next. */
-	if (finished >= r->packets && q->packet <= finished - r->packets)
-		q->packet = finished - r->packets + 1;
+	if (finished > r->packets && q->packet < finished - r->packets)
+		q->packet = finished - r->packets;
 	if (q->packet > finished)
 		return 0;
 	q->open = q->packet == finished;
@@ -29,20 +29,25 @@ static int64_t copy_packet(const struct gpaging *g, struct trace_ring *r,
 		bytes = trace_ring_open(r, finished, sizeof(head));
 	if (!bytes)
 		return 0;
-	at = (char *)r + PAGE_SIZE + q->packet % r->packets *
-					   TRACE_PACKET_SIZE;
+	at = (void *)((char *)r + PAGE_SIZE +
+		      q->packet % r->packets * TRACE_PACKET_SIZE);
 	memcpy(&head, at, sizeof(head));
+	if (head.packet_seq_num != q->packet) {
+		q->packet++;
+		return -LUV_EBUSY;
+	}
 	if (q->open) {
 		head.content_size = bytes * 8;
 		head.timestamp_end = rdtsc();
 	}
 	if (dom0_copy_out(g, GVA(q->buf), &head, sizeof(head)) != OK ||
-	    dom0_copy_out(g, GVA(q->buf + sizeof(head)), at + sizeof(head),
+	    dom0_copy_out(g, GVA(q->buf + sizeof(head)), at + 1,
 			  bytes - sizeof(head)) != OK)
 		return -LUV_EFAULT;
-	finished = atomic_load(&r->finished);
-	if (q->packet + r->packets <= finished ||
-	    (q->open && q->packet != finished))
+	atomic_thread_fence(memory_order_acquire);
+	memcpy(&head, at, sizeof(head));
+	if (head.packet_seq_num != q->packet ||
+	    (q->open && atomic_load(&r->finished) != finished))
 		return -LUV_EBUSY; /* it changed under the copy */
 	return (int64_t)bytes;
 }
