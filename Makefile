@@ -17,7 +17,7 @@ all: $(B)/luvalley.elf dom0 guests trace
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_switch.o domu_fault.o domu_apic.o \
 	domu_cpuid.o domu_state.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/apic.o vmx/domu.o svm/domu.o \
-	vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
+	hist_exit.o vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
@@ -85,6 +85,7 @@ $(B)/dom0/obj/luvtrace.o $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o: DOM0_C
 $(B)/dom0/obj/%.o: trace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(DOM0_CFLAGS) -c $< -o $@
+$(B)/dom0/luvctl: $(B)/dom0/obj/luvctl_hist.o
 $(B)/dom0/luvtrace: $(B)/dom0/obj/record.o $(B)/dom0/obj/metadata.o
 
 $(DOM0_BIN): $(B)/dom0/%: $(B)/dom0/obj/%.o $(DOM0_LIB)
@@ -142,10 +143,10 @@ $(B)/dom0/guest/cost: dom0/guest/cost.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
 
-$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) \
+$(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) $(LTTNG_BIN) \
 		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
 	@mkdir -p $(@D)
-	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN)
+	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN) $(LTTNG_BIN)
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
@@ -166,6 +167,9 @@ $(B)/guests/%.bin: scenarios/guests/%.S
 UNIT	:= $(patsubst vmm/%.c,$(B)/unit/%,$(wildcard vmm/*_test.c))
 UNIT_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -Ivmm -Iinclude -MMD -MP
+
+UNIT_DEPS_trace := vmm/trace_read.c vmm/hist.c vmm/hist_exit.c vmm/svm/trace.c
+$(B)/unit/trace_test: UNIT_CFLAGS += -DLUV_BUILD='"test"'
 
 .SECONDEXPANSION:
 $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)

@@ -203,6 +203,19 @@ long luv_vm_stat(uint64_t index, struct luv_vm_stat *stat)
 			    sizeof(*stat));
 }
 
+long luv_hist(uint64_t who, uint64_t vcpu, uint64_t position,
+	      struct luv_hist *row, size_t rows)
+{
+	long result = -LUV_EFAULT;
+
+	for (int i = 0; i < EFAULT_TRIES && result == -LUV_EFAULT; i++) {
+		luv_touch(row, rows * sizeof(*row));
+		result = luv_call(LUV_CALL_exit_hist, who, (uintptr_t)row,
+				  position, rows, vcpu);
+	}
+	return result;
+}
+
 long luv_log(uint64_t position, void *buf, size_t len)
 {
 	if (len > LUV_MAX_COPY)

@@ -67,6 +67,13 @@ long luv_cpu_stat(uint64_t cpu, struct luv_cpu_stat *stat);
 long luv_vm_stat(uint64_t index, struct luv_vm_stat *stat);
 
 /*
+ * luv_hist - at most `rows` rows of how long exits took, see exit_hist in
+ * luvalley.h. Returns rows copied, 0 at the end, or a negative LUV_E*.
+ */
+long luv_hist(uint64_t who, uint64_t vcpu, uint64_t position,
+	      struct luv_hist *row, size_t rows);
+
+/*
  * luv_log - at most len bytes of the VMM's log from `position`; a position
  * older than the oldest byte kept starts there. Never more than LUV_MAX_COPY.
  * Returns bytes copied, 0 at the end, or a negative LUV_E*.

@@ -5,6 +5,7 @@
  * not there or refuses, 2 for a wrong command line.
  */
 #include "libluv.h"
+#include "luvctl_hist.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -602,11 +603,21 @@ static enum status cmd_vms(const struct options *opt)
 	return STATUS_OK;
 }
 
+/* --- hist ------------------------------------------------------------------ */
+
+static enum status cmd_hist(const struct options *opt)
+{
+	long got = luvctl_hist(opt->json);
+
+	return got < 0 ? vmm_failed("reading the histograms", got) : STATUS_OK;
+}
+
 /* --- command line --------------------------------------------------------- */
 
 static const struct command commands[] = {
 	{ "info", cmd_info, false, "version, CPUs and memory of the VMM" },
 	{ "stat", cmd_stat, true, "exits by kind and by CPU" },
+	{ "hist", cmd_hist, false, "how long exits take, by kind and subject" },
 	{ "log", cmd_log, false, "the VMM's log" },
 	{ "mem", cmd_mem, false, "the memory map as dom0 is told it" },
 	{ "vms", cmd_vms, false, "virtual machines and their exits" },

@@ -176,8 +176,8 @@ static bool take(const struct extract *x, const struct trace_ring *r,
 static bool write_ring(struct extract *x, const struct trace_ring *r,
 		       const char *base)
 {
-	const uint64_t first = r->finished >= r->packets ?
-				       r->finished - r->packets + 1 : 0;
+	const uint64_t first = r->finished > r->packets ?
+				       r->finished - r->packets : 0;
 	char *packet = malloc(r->packet_size);
 	char name[4096];
 	bool ok;
@@ -197,8 +197,8 @@ static bool write_ring(struct extract *x, const struct trace_ring *r,
 						       content_size / 8);
 			ok = fwrite(packet, r->packet_size, 1, f) == 1;
 			x->packets++;
-		} else {
-			x->torn++;
+		} else if (n + r->packets != r->finished) {
+			x->torn++; /* that one's place is the open packet's */
 		}
 	}
 	free(packet);

@@ -30,11 +30,11 @@
 #define CALIBRATE  (NS_PER_S / 5) /* the least a TSC is measured over */
 
 static const char usage_text[] =
-	"usage: luvtrace record [-o FOLDER] [-m stop|flight] [-s SECONDS]\n"
+	"usage: luvtrace record [-o FOLDER] [-m stop|flight] [-s SECONDS] [-b MIB]\n"
 	"                       [-d DOM,...] [-k REASON,...] [-c CPU,...] [-e] [-q]\n"
 	"                       [-- COMMAND ...]\n"
-	"Records every exit of this machine until COMMAND ends, SECONDS are over or\n"
-	"SIGINT comes. FOLDER (luvtrace-DATE) becomes a CTF trace.\n"
+	"Records every exit of this machine until COMMAND ends, SECONDS are over, there\n"
+	"are MIB of it, or SIGINT comes. FOLDER (luvtrace-DATE) becomes a CTF trace.\n"
 	"  -m  when the reader is slow: stop, new events are lost and counted;\n"
 	"      flight, the oldest go (default: stop)\n"
 	"  -d  domains: 0 dom0, 1... VMs       -k  reasons, as luvctl stat names them\n"
@@ -63,6 +63,7 @@ struct record {
 	bool quiet;
 	const char *cpus; /* -c, or NULL */
 	int64_t seconds; /* 0: no limit */
+	uint64_t bytes;	 /* 0: no limit */
 	char **command;
 	uint64_t token[2];
 	struct luv_trace_info info;
@@ -309,6 +310,8 @@ static bool over(const struct record *r, pid_t pid)
 		return true;
 	if (pid > 0 && waitpid(pid, NULL, WNOHANG) == pid)
 		return true;
+	if (r->bytes && r->packets * r->info.packet_size >= r->bytes)
+		return true;
 	return r->seconds && clock_ns(CLOCK_MONOTONIC) - r->first.mono >
 				     r->seconds * NS_PER_S;
 }
@@ -442,6 +445,10 @@ static bool option(struct record *r, int opt)
 		n = strtoull(optarg, NULL, 10);
 		r->seconds = (int64_t)n;
 		return n > 0 && n < UINT32_MAX;
+	case 'b':
+		n = strtoull(optarg, NULL, 10);
+		r->bytes = n << 20;
+		return n > 0 && n < UINT32_MAX;
 	case 'd':
 		return read_numbers(optarg, LUV_VMS + 1, "domains",
 				    &r->wanted.doms);
@@ -471,7 +478,7 @@ enum status tool_record(int argc, char **argv)
 
 	strftime(name, sizeof(name), "luvtrace-%Y%m%d-%H%M%S", localtime(&t));
 	r.folder = name;
-	while ((opt = getopt(argc, argv, "+o:m:s:d:k:c:eq")) != -1)
+	while ((opt = getopt(argc, argv, "+o:m:s:b:d:k:c:eq")) != -1)
 		if (!option(&r, opt)) {
 			fputs(usage_text, stderr);
 			return STATUS_USAGE;

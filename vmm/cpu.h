@@ -8,6 +8,7 @@
 #pragma once
 
 #include "gwalk.h"
+#include "hist.h"
 #include "ipi.h"
 #include "layout.h"
 #include "mtrr.h"
@@ -62,7 +63,7 @@ struct vcpu {
 	struct vm *vm;	    /* [I] whose; NULL: dom0 */
 	struct domu *domu;  /* [I] what only a domU has, or NULL */
 	const exit_handler *handlers; /* [I] by kind */
-	struct luv_exit_stat *stats; /* [I] by kind */
+	struct hist hist;   /* what its exits took */
 	bool nmi_pending;   /* [p] an NMI of dom0's waits for its turn */
 	bool nmi_window;    /* [p] NMI-window exiting / IRET intercept is on */
 	bool nmi_blocked;   /* [p] SVM: dom0 is in its NMI handler */
@@ -105,7 +106,6 @@ struct cpu {
 	struct trace *trace;	  /* [I] once set; NULL: no rings */
 	uint64_t entered;	  /* [p] TSC at the end of its last exit */
 	struct vcpu *last_domu;	  /* [p] whose translations may be cached */
-	struct luv_exit_stat stats[EXIT_KINDS]; /* [p] written, others read */
 	struct vmexit records[EXIT_RECORDS]; /* [p] */
 };
 _Static_assert(offsetof(struct cpu, poll) == CPU_POLL, "layout.h");
@@ -128,10 +128,7 @@ static inline struct vmexit *exit_record(struct vcpu *v)
 static inline void exit_account(struct vcpu *v, const struct vmexit *x,
 				uint64_t now)
 {
-	struct luv_exit_stat *stat = &v->stats[x->kind];
-
-	stat->count++;
-	stat->ticks += now - x->tsc;
+	hist_count(v->hist.row, now - x->tsc);
 	v->cpu->entered = now;
 }
 

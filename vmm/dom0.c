@@ -282,6 +282,7 @@ enum exit_action apic_write_exit(struct vcpu *v)
 	size_t n;
 
 	v->exit->kind = EXIT_APIC_WRITE;
+	v->hist.row = hist_row(&v->hist, EXIT_APIC_WRITE);
 	hv->snapshot(v, &g);
 	if (dom0_fetch(&g, insn, sizeof(insn), &n) != OK ||
 	    decode_store(insn, n, g.bits, &s) != OK || (reg & 3)) {

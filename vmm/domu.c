@@ -183,6 +183,7 @@ static void vcpu_free(struct vcpu *v)
 	mem_page_free(v->domu->fpu);
 	mem_page_free(v->domu->cpuid);
 	mem_page_free(v->hw);
+	hist_free(&v->hist);
 	mem_page_free(v->domu);
 }
 
@@ -247,13 +248,29 @@ static void count(const struct vm *vm, struct luv_vm_stat *s)
 		if (!vm->vcpu[i])
 			continue;
 		s->vcpus++;
-		pages += 4;
+		pages += 4 + hist_pages(&vm->vcpu[i]->hist);
 		for (unsigned k = 0; k < EXIT_KINDS; k++) {
-			s->exits[k].count += vm->vcpu[i]->stats[k].count;
-			s->exits[k].ticks += vm->vcpu[i]->stats[k].ticks;
+			struct luv_exit_stat e =
+				hist_kind(&vm->vcpu[i]->hist, k);
+
+			s->exits[k].count += e.count;
+			s->exits[k].ticks += e.ticks;
 		}
 	}
 	s->vmm_used = pages * PAGE_SIZE;
+}
+
+int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
+		  struct luv_hist *to, unsigned max)
+{
+	struct vm *vm = index < LUV_VMS ? hold((unsigned)index) : NULL;
+	int64_t n = -LUV_ENOENT;
+
+	if (vm && id < LUV_VCPUS && vm->vcpu[id])
+		n = hist_read(&vm->vcpu[id]->hist, at, to, max);
+	if (vm)
+		domu_put(vm);
+	return n;
 }
 
 int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
@@ -398,8 +415,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	u->v.domu = u;
 	u->v.vm = vm;
 	u->v.trace_id = id | (uint32_t)((vm->handle & 0xff) + 1) << 16;
-	u->v.stats = u->stats;
-	u->v.handlers = trace_handlers(domu_handlers);
+	u->v.handlers = trace_handlers(true);
 	u->last_cpu = ~0u;
 	u->xcr0 = 1;
 	u->has_apic = flags & LUV_VCPU_APIC;
@@ -408,7 +424,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 		vlapic_reset(&u->apic, id, id == 0);
 	if (u->has_apic && id)
 		u->mp_state = LUV_MP_WAIT_SIPI;
-	if (!u->fpu || !u->cpuid || !u->v.hw) {
+	if (!hist_init(&u->v.hist) || !u->fpu || !u->cpuid || !u->v.hw) {
 		vcpu_free(&u->v);
 		return NULL;
 	}

@@ -76,7 +76,6 @@ struct domu {
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
 	uint64_t debug_dr[4], debug_dr7; /* [p] */
-	struct luv_exit_stat stats[EXIT_KINDS];
 };
 _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
@@ -97,6 +96,9 @@ void domu_switch_init(void);
 uint32_t domu_random(void);
 /* Are these the token's halves? */
 bool domu_token_ok(uint64_t lo, uint64_t hi);
+/* hist_read() of a VM's vCPU, or a negated error. */
+int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
+		  struct luv_hist *to, unsigned max);
 /* The table of handlers of every vCPU there is. */
 void domu_set_handlers(const exit_handler *handlers);
 /* The token's word `i` (0-3), for the trapped port. */

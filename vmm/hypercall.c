@@ -15,6 +15,7 @@
 #include "trace.h"
 
 #define HEADER_MIN 16  /* identify, cpu_stat: shortest useful buffer */
+#define HIST_CHUNK 4u /* rows on the stack */
 #define CHUNK	   256 /* log bytes moved at a time */
 
 typedef int64_t (*call_fn)(struct vcpu *v, const struct gpaging *g);
@@ -69,8 +70,48 @@ static int64_t call_cpu_stat(struct vcpu *v, const struct gpaging *g)
 		.start_ticks = cpu->start_ticks,
 		.now = rdtsc(),
 	};
-	memcpy(stat.exits, cpu->stats, sizeof(stat.exits));
+	for (unsigned k = 0; k < EXIT_KINDS; k++)
+		stat.exits[k] = hist_kind(&cpu->dom0.hist, k);
 	return copy_struct(g, v->gpr[RSI], v->gpr[RDX], &stat, sizeof(stat));
+}
+
+/* The next rows of whoever it is; *at moves on behind them. */
+static int64_t hist_rows(uint64_t who, uint64_t id, uint64_t *at,
+			 struct luv_hist *to, unsigned max)
+{
+	if (who & LUV_HIST_VM)
+		return domu_hist(who & ~LUV_HIST_VM, id, at, to, max);
+	if (who >= machine.cpus)
+		return -LUV_ENOENT;
+	return hist_read(&machine.cpu[who]->dom0.hist, at, to, max);
+}
+
+static int64_t call_exit_hist(struct vcpu *v, const struct gpaging *g)
+{
+	uint64_t buf = v->gpr[RSI], at = v->gpr[RDX], max = v->gpr[R10];
+	struct luv_hist rows[HIST_CHUNK];
+	uint64_t done = 0;
+
+	if (max > LUV_MAX_COPY / sizeof(rows[0]))
+		return -LUV_E2BIG;
+	if (dom0_writable(g, GVA(buf), max * sizeof(rows[0])) != OK)
+		return -LUV_EFAULT;
+	while (done < max) {
+		int64_t n = hist_rows(v->gpr[RDI], v->gpr[R8], &at, rows,
+				      max - done < HIST_CHUNK ?
+					      (unsigned)(max - done) :
+					      HIST_CHUNK);
+
+		if (n < 0)
+			return n;
+		if (!n)
+			break;
+		if (dom0_copy_out(g, GVA(buf + done * sizeof(rows[0])), rows,
+				  (uint64_t)n * sizeof(rows[0])) != OK)
+			return -LUV_EFAULT;
+		done += (uint64_t)n;
+	}
+	return (int64_t)done;
 }
 
 static int64_t call_log(struct vcpu *v, const struct gpaging *g)

@@ -124,6 +124,7 @@ static void start(void)
 	cpu_ready(cpu);
 	smp_start(rsdp, dom0.opt.cpus, cpu_ready, cpu_main);
 	trace_init(dom0.opt.trace_kib, dom0.opt.trace);
+	hist_allow(HIST_PAGES + machine.cpus * HIST_SUBS);
 	mem_seal();
 	log_printf("luvalley: %u CPU(s), %s%s; %lu of %lu KiB at %lx used; RAM "
 		   "%lu MiB\n", machine.cpus, hv->name,

@@ -9,6 +9,7 @@
 #include "console.h"
 #include "dump.h"
 #include "exit.h"
+#include "hist_exit.h"
 #include "hv.h"
 #include "lapic.h"
 #include "mem.h"
@@ -68,8 +69,9 @@ static struct cpu *cpu_new(uint32_t apic_id)
 	cpu->apic_id = apic_id;
 	cpu->apic = (struct apic_addr){ .id = apic_id, .dfr = ~0u };
 	cpu->dom0.cpu = cpu;
-	cpu->dom0.stats = cpu->stats;
-	cpu->dom0.handlers = exit_handlers;
+	cpu->dom0.handlers = hist_dom0;
+	if (!hist_init(&cpu->dom0.hist))
+		panic("no memory for a CPU's histograms");
 	cpu->current = &cpu->dom0;
 	return cpu;
 }

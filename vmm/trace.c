@@ -9,14 +9,13 @@
 #include "trace_exit.h"
 #include "console.h"
 #include "dom0.h"
-#include "exit.h"
+#include "domu.h"
 #include "mem.h"
 #include "string.h"
 
 #define ALL_OTHERS    63
 #define KIB_USUAL     512
 #define PACKETS_MIN   2 /* one is written, one can be read */
-#define READ_TRIES    4 /* of a packet that is overwritten meanwhile */
 
 static struct luv_trace_control config;
 static bool everything; /* config leaves nothing out, and adds nothing */
@@ -275,14 +274,6 @@ void trace_unmapped(const struct vm *vm, uint64_t gpa, uint64_t size)
 	    .dom = (uint16_t)((vm->handle & 0xff) + 1));
 }
 
-void trace_hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr)
-{
-	EVENT(hypercall, recording());
-	PUT(.nr = (uint32_t)nr, .dom = dom_of(v), .vcpu_id = id_of(v),
-	    .a0 = args[0], .a1 = args[1], .a2 = args[2], .a3 = args[3],
-	    .a4 = args[4], .result = (int64_t)v->gpr[RAX]);
-}
-
 static void world_switch(const struct vcpu *from, const struct vcpu *to)
 {
 	EVENT(world_switch, recording());
@@ -290,10 +281,29 @@ static void world_switch(const struct vcpu *from, const struct vcpu *to)
 	    .to = dom_of(to), .to_vcpu = id_of(to));
 }
 
+/* If such records are wanted. */
 static void entered(struct vcpu *v)
 {
-	EVENT(kvm_entry, recording());
+	EVENT(kvm_entry, config.flags & LUV_TRACE_ENTRIES ? recording() : NULL);
 	PUT(.rip = hv->rip(v), .vcpu_id = id_of(v), .dom = dom_of(v));
+}
+
+static void hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr)
+{
+	/* Captures are shown around: the token is not for them. */
+	const bool secret = domu_token_ok(args[0], args[1]);
+
+	EVENT(hypercall, recording());
+	PUT(.nr = (uint32_t)nr, .dom = dom_of(v), .vcpu_id = id_of(v),
+	    .a0 = secret ? 0 : args[0], .a1 = secret ? 0 : args[1],
+	    .a2 = args[2], .a3 = args[3], .a4 = args[4],
+	    .result = (int64_t)v->gpr[RAX]);
+}
+
+void trace_hypercall(struct vcpu *v, const uint64_t args[5], uint64_t nr)
+{
+	hypercall(v, args, nr);
+	entered(v);
 }
 
 int64_t trace_clock(uint64_t tsc, uint64_t mono_ns, uint64_t wall_ns)
@@ -325,8 +335,7 @@ void trace_switched(struct vcpu *from)
 	if (t->exit->dom == dom_of(from))
 		t->exit->outcome = outcome(from, t->exit->kind);
 	world_switch(from, cpu->current);
-	if (config.flags & LUV_TRACE_ENTRIES)
-		entered(cpu->current);
+	entered(cpu->current);
 }
 
 enum exit_action trace_slowly(struct vcpu *v)
@@ -337,23 +346,23 @@ enum exit_action trace_slowly(struct vcpu *v)
 	enum exit_action action;
 
 	trace_open(v);
-	action = (v->vm ? domu_handlers : exit_handlers)[x->kind](v);
+	action = (v->vm ? hist_domu : hist_dom0)[x->kind](v);
 	if (!v->vm && x->kind == EXIT_APIC_WRITE) { /* it came as STAGE2 */
 		t->exit->kind = EXIT_APIC_WRITE;
 		t->exit->sub = x->gpa.v % PAGE_SIZE;
 	}
 	if (action == STOP)
 		t->exit->outcome = TRACE_outcome_STOP;
-	else if (config.flags & LUV_TRACE_ENTRIES && cpu->current == v)
+	else if (cpu->current == v)
 		entered(v);
 	return action;
 }
 
-const exit_handler *trace_handlers(const exit_handler *plain)
+const exit_handler *trace_handlers(bool domu)
 {
 	if (config.mode == LUV_TRACE_OFF)
-		return plain;
-	return plain == domu_handlers ? hv->trace_domu : hv->trace_dom0;
+		return domu ? hist_domu : hist_dom0;
+	return domu ? hv->trace_domu : hv->trace_dom0;
 }
 
 /* --- control -------------------------------------------------------------- */
@@ -367,9 +376,9 @@ static void set_config(const struct luv_trace_control *c)
 		struct cpu *cpu = machine.cpu[i];
 
 		atomic_store(&cpu->trace->limit, NULL);
-		cpu->dom0.handlers = trace_handlers(exit_handlers);
+		cpu->dom0.handlers = trace_handlers(false);
 	}
-	domu_set_handlers(trace_handlers(domu_handlers));
+	domu_set_handlers(trace_handlers(true));
 }
 
 uint64_t trace_memory(uint64_t kib)
@@ -458,66 +467,4 @@ int64_t trace_info(const struct gpaging *g, uint64_t buf, uint64_t len)
 		len = sizeof(i);
 	return dom0_copy_out(g, GVA(buf), &i, len) == OK ?
 		       (int64_t)sizeof(i) : -LUV_EFAULT;
-}
-
-/*
- * Packet *n, or the oldest after it that is there, to the caller. Returns its
- * bytes, 0 for none, or a negated error.
- */
-static int64_t copy_packet(const struct gpaging *g, struct trace_ring *r,
-			   struct luv_trace_read *q)
-{
-	uint64_t finished = atomic_load(&r->finished);
-	uint64_t bytes = TRACE_PACKET_SIZE;
-	struct ctf_packet head;
-	const char *at;
-
-	/* One place is being written, or will be next. */
-	if (finished >= packets && q->packet <= finished - packets)
-		q->packet = finished - packets + 1;
-	if (q->packet > finished)
-		return 0;
-	q->open = q->packet == finished;
-	if (q->open)
-		bytes = trace_ring_open(r, finished, sizeof(head));
-	if (!bytes)
-		return 0;
-	at = (char *)r + PAGE_SIZE + q->packet % packets * TRACE_PACKET_SIZE;
-	memcpy(&head, at, sizeof(head));
-	if (q->open) {
-		head.content_size = bytes * 8;
-		head.timestamp_end = rdtsc();
-	}
-	if (dom0_copy_out(g, GVA(q->buf), &head, sizeof(head)) != OK ||
-	    dom0_copy_out(g, GVA(q->buf + sizeof(head)), at + sizeof(head),
-			  bytes - sizeof(head)) != OK)
-		return -LUV_EFAULT;
-	finished = atomic_load(&r->finished);
-	if (q->packet + packets <= finished ||
-	    (q->open && q->packet != finished))
-		return -LUV_EBUSY; /* it changed under the copy */
-	return (int64_t)bytes;
-}
-
-int64_t trace_read(const struct gpaging *g, uint64_t buf)
-{
-	struct luv_trace_read q;
-	struct trace_ring *r;
-	int64_t n = -LUV_EBUSY;
-
-	if (dom0_copy_in(g, &q, GVA(buf), sizeof(q)) != OK)
-		return -LUV_EFAULT;
-	if (q.cpu >= machine.cpus || !packets)
-		return -LUV_ENOENT;
-	if (q.len < TRACE_PACKET_SIZE)
-		return -LUV_E2BIG;
-	r = &machine.cpu[q.cpu]->trace->ring;
-	if (q.packet > r->consumed && q.packet <= r->finished)
-		atomic_store(&r->consumed, q.packet);
-	for (unsigned i = 0; i < READ_TRIES && n == -LUV_EBUSY; i++)
-		n = copy_packet(g, r, &q);
-	q.lost = r->lost;
-	if (n >= 0 && dom0_copy_out(g, GVA(buf), &q, sizeof(q)) != OK)
-		return -LUV_EFAULT;
-	return n;
 }

@@ -18,8 +18,8 @@
  */
 void trace_init(uint64_t kib, unsigned mode);
 uint64_t trace_memory(uint64_t kib);
-/* The table of handlers for a vCPU whose own is `plain`. */
-const exit_handler *trace_handlers(const exit_handler *plain);
+/* The table of handlers for dom0's or domUs' vCPUs. */
+const exit_handler *trace_handlers(bool domu);
 
 /* The hypercalls of luvalley.h, behind the check of the token. */
 int64_t trace_control(const struct gpaging *g, uint64_t buf);

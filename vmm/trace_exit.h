@@ -10,7 +10,7 @@
 #pragma once
 
 #include "cpu.h"
-#include "domu.h"
+#include "hist_exit.h"
 #include "hv.h"
 #include "../trace/ctf.h"
 #include "../trace/ring.h"
@@ -38,33 +38,22 @@ _Static_assert(offsetof(struct trace_kvm_exit, sub) ==
 void trace_open(struct vcpu *v);
 /* The same and v's handler. */
 enum exit_action trace_slowly(struct vcpu *v);
-/* What a hypercall of dom0's was given and has returned. */
-void trace_hypercall(const struct vcpu *v, const uint64_t args[5], uint64_t nr);
+/* What a hypercall of dom0's was given and has returned; dom0 goes on. */
+void trace_hypercall(struct vcpu *v, const uint64_t args[5], uint64_t nr);
 
 /* Fills in cr3, intr_info and error_code, as KVM's kvm_exit has them. */
 typedef void trace_context(struct vcpu *v, unsigned kind,
 			   struct trace_kvm_exit *r);
 
-/* What the exit is about: the key below its kind. */
-static inline uint64_t trace_sub(const struct vcpu *v, const struct vmexit *x,
-				 unsigned kind)
+/* The key below the exit's kind, as hist_sub(), but a page: its address. */
+static inline __attribute__((always_inline)) uint64_t
+trace_sub(const struct vcpu *v, const struct vmexit *x, unsigned kind)
 {
-	switch (kind) {
-	case EXIT_IO:
-	case EXIT_APIC_WRITE:
-		return x->port;
-	case EXIT_RDMSR:
-	case EXIT_WRMSR:
-		return (uint32_t)v->gpr[RCX];
-	case EXIT_CPUID:
-		return (uint32_t)v->gpr[RAX];
-	case EXIT_HYPERCALL:
-		return (uint32_t)v->gpr[RAX] ^ (v->vm ? 0 : LUV_MAGIC);
-	case EXIT_STAGE2:
-		return ALIGN_DOWN(x->gpa.v, PAGE_SIZE);
-	default:
-		return 0;
-	}
+	uint64_t sub = hist_sub(v, x, kind);
+
+	if (kind == EXIT_STAGE2)
+		return sub * PAGE_SIZE;
+	return kind == EXIT_HYPERCALL && !v->vm ? sub ^ LUV_MAGIC : sub;
 }
 
 static inline __attribute__((always_inline)) void
@@ -124,7 +113,7 @@ trace_call(struct vcpu *v, unsigned isa, trace_context *context)
 
 	if (!trace_quickly(v, EXIT_HYPERCALL, isa, context))
 		trace_open(v);
-	action = exit_handlers[EXIT_HYPERCALL](v);
+	action = hist_dom0[EXIT_HYPERCALL](v);
 	if (v->cpu->current == v)
 		trace_hypercall(v, args, nr);
 	return action;
@@ -146,7 +135,7 @@ trace_exit(struct vcpu *v, bool domu, unsigned kind, unsigned isa,
 	if (!(BIT(kind) & (domu ? TRACE_OFTEN_DOMU : TRACE_OFTEN_DOM0)) ||
 	    !trace_quickly(v, kind, isa, context))
 		return trace_slowly(v);
-	return (domu ? domu_handlers : exit_handlers)[kind](v);
+	return (domu ? hist_domu : hist_dom0)[kind](v);
 }
 
 #define TRACE_EXIT(world, domu, kind, isa, context)                            \

@@ -152,7 +152,7 @@ static uint64_t number(struct fuzzer *f)
 	case 3:
 	case 4:
 		return LUV_CALL(LUV_CALL_vm_slot +
-				below(f, LUV_CALL_trace_clock -
+				below(f, LUV_CALL_exit_hist -
 						 LUV_CALL_vm_slot + 1));
 	case 2: /* not ours: the process gets #UD */
 		return below(f, 4) ? LUV_CALL(below(f, 4)) : next(f);
@@ -294,6 +294,10 @@ static bool judge_vm(const struct input *in, long result, struct filled *out)
 		return result == sizeof(struct luv_trace_info);
 	case LUV_CALL_trace_read:
 		return result <= (long)sizeof(trace_packet);
+	case LUV_CALL_exit_hist:
+		*out = (struct filled){ in->arg[1],
+					result * sizeof(struct luv_hist) };
+		return (uint64_t)result <= in->arg[3];
 	case LUV_CALL_vm_msi:
 	case LUV_CALL_vcpu_kick:
 	case LUV_CALL_vcpu_nmi:

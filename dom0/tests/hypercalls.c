@@ -845,6 +845,72 @@ static void test_counters(void)
 	}
 }
 
+/* The row of CPUID leaf 0 on this CPU; count 0: there is none. */
+static struct luv_hist leaf_0(uint64_t cpu)
+{
+	struct luv_hist row[7], found = { 0 };
+	uint64_t at = 0;
+	long n;
+
+	while ((n = luv_hist(cpu, 0, at, row, 7)) > 0) {
+		for (long i = 0; i < n; i++)
+			if (row[i].kind == EXIT_CPUID && row[i].has_sub &&
+			    !row[i].sub)
+				found = row[i];
+		expect(row[n - 1].next > at, "exit_hist does not go on");
+		at = row[n - 1].next;
+	}
+	expect_eq("exit_hist's end", n, 0);
+	return found;
+}
+
+static void hist_on_cpu(uint64_t cpu)
+{
+	enum { N = 1000 };
+	struct luv_hist a = leaf_0(cpu), b;
+	uint64_t sum = 0, ticks = 0;
+	uint32_t r[4];
+	long more;
+
+	for (int i = 0; i < N; i++)
+		cpuid(0, 0, r);
+	b = leaf_0(cpu);
+	more = (long)(b.count - a.count);
+	expect(more >= N && more < N + N / 2,
+	       "%d CPUIDs of leaf 0 on CPU %" PRIu64 " counted as %ld", N, cpu,
+	       more);
+	for (unsigned i = 0; i < LUV_HIST_BUCKETS; i++) {
+		sum += b.bucket[i];
+		ticks += b.bucket[i] * luv_hist_from(i);
+	}
+	expect_eq("exits in all buckets", (long)sum, (long)b.count);
+	expect(ticks <= b.ticks && b.ticks < 2 * ticks + 32 * sum,
+	       "buckets say %" PRIu64 " ticks, the row %" PRIu64, ticks,
+	       b.ticks);
+}
+
+static void test_hist(void)
+{
+	struct luv_hist row;
+	long own;
+
+	for (unsigned cpu = 0; cpu < cpus_online(); cpu++) {
+		own = pin(cpu) ? vmm_cpu_here() : -1;
+		if (own >= 0)
+			hist_on_cpu((uint64_t)own);
+	}
+	expect_eq("histograms of no CPU", luv_hist(vmm.cpus, 0, 0, &row, 1),
+		  -LUV_ENOENT);
+	expect_eq("histograms of no VM",
+		  luv_hist(LUV_HIST_VM | LUV_VMS, 0, 0, &row, 1), -LUV_ENOENT);
+	expect_eq("histograms behind the end",
+		  luv_hist(0, 0, UINT64_MAX, &row, 1), 0);
+	expect_eq("too many rows", luv_call(LUV_CALL_exit_hist, 0,
+		  (uintptr_t)&row, 0, LUV_MAX_COPY, 0), -LUV_E2BIG);
+	expect_eq("rows to nowhere", luv_call(LUV_CALL_exit_hist, 0, 8, 0, 1,
+		  0), -LUV_EFAULT);
+}
+
 /* Counters of a CPU read from another one never go back either. */
 static void test_monotonic(void)
 {
@@ -883,6 +949,7 @@ int main(void)
 	test_alignment();
 	test_huge_page();
 	test_counters();
+	test_hist();
 	test_monotonic();
 	return test_end("hypercalls", NULL);
 }

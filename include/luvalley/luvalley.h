@@ -69,7 +69,8 @@
 	X(38, trace_info)                                                      \
 	X(39, trace_read)                                                      \
 	X(40, vcpu_share)                                                      \
-	X(41, trace_clock)
+	X(41, trace_clock)                                                     \
+	X(42, exit_hist)
 
 enum luv_call {
 #define X(nr, name) LUV_CALL_##name = (nr),
@@ -132,6 +133,38 @@ enum luv_cpu_state {
 	LUV_CPU_WAIT_SIPI,	/* parked: dom0 has not started it */
 	LUV_CPU_RUNNING,	/* runs dom0 */
 };
+
+/*
+ * exit_hist(RDI who, RSI buf, RDX position, R10 count, R8 vcpu): how long exits
+ * took, as in luv_exit_stat, in more detail: rows of struct luv_hist, at most
+ * `count`, of dom0 on CPU number `who`, or of a VM's vCPU: LUV_HIST_VM | its
+ * index (vm_stat). Begin at position 0, go on at the last row's `next`. Returns
+ * rows copied, 0 at the end. LUV_ENOENT: there is no such CPU, or vCPU.
+ */
+#define LUV_HIST_VM	 (1ull << 32)
+#define LUV_HIST_BUCKETS 56u
+#define LUV_HIST_UNIT	 16u /* ticks */
+
+struct luv_hist {
+	uint32_t kind;	  /* enum luv_exit_kind */
+	uint32_t has_sub; /* 1: of `sub` alone, since it has a row; 0: all others
+			     of the kind */
+	uint64_t sub;	  /* port, MSR, CPUID leaf, RAX of a hypercall, page
+			     number */
+	uint64_t count;	  /* exits */
+	uint64_t ticks;	  /* of them all */
+	uint64_t next;	  /* the position behind this row */
+	/*
+	 * Exits, modulo 2^32, that took from luv_hist_from(i) ticks on and less
+	 * than luv_hist_from(i + 1). Of more than 2^32 ticks the rest counts.
+	 */
+	uint32_t bucket[LUV_HIST_BUCKETS];
+};
+
+static inline uint64_t luv_hist_from(unsigned i)
+{
+	return (((uint64_t)(2 + i % 2) << (i / 2)) - 2) * LUV_HIST_UNIT;
+}
 
 /*
  * log(RDI position, RSI buf, RDX len): the VMM's log from `position`, at most
