@@ -16,7 +16,7 @@ all: $(B)/luvalley.elf dom0 guests trace
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_switch.o domu_fault.o domu_apic.o \
-	domu_cpuid.o domu_state.o dom0.o e820.o gwalk.o stage2.o vlapic.o trace.o vmx/apic.o vmx/domu.o svm/domu.o \
+	domu_cpuid.o dom0.o gwalk.o stage2.o vlapic.o vmx/apic.o vmx/domu.o svm/domu.o \
 	hist_exit.o vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \

@@ -115,7 +115,7 @@ static void *to_ptr(uint64_t pa)
 	return hpa_ptr(HPA(pa));
 }
 
-void dom0_init(const struct stage2_format *format)
+COLD void dom0_init(const struct stage2_format *format)
 {
 	uint64_t end = e820_ram_end(&dom0.map), size = PAGE_SIZE;
 
@@ -271,7 +271,7 @@ static void apic_store(struct cpu *cpu, unsigned reg, uint32_t value)
 	lapic_write(reg, value);
 }
 
-enum exit_action apic_write_exit(struct vcpu *v)
+COLD enum exit_action apic_write_exit(struct vcpu *v)
 {
 	static _Atomic unsigned said;
 	unsigned reg = v->exit->gpa.v & PAGE_MASK;

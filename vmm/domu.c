@@ -38,7 +38,7 @@ uint32_t domu_random(void)
 	return (uint32_t)(v ^ v >> 32);
 }
 
-void domu_init(void)
+COLD void domu_init(void)
 {
 	for (unsigned i = 0; i < 4; i++)
 		all.token[i] = domu_random();
@@ -132,7 +132,7 @@ static struct vm *vm_new(void)
 	return vm;
 }
 
-int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
+COLD int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 		       uint64_t tag)
 {
 	struct vm *vm;
@@ -435,7 +435,7 @@ static struct domu *vcpu_new(struct vm *vm, uint32_t id, uint64_t flags)
 	return u;
 }
 
-int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
+COLD int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
 			 uint64_t id, uint64_t flags)
 {
 	int64_t why;

@@ -5,16 +5,8 @@
 #include "hist.h"
 #include "mem.h"
 
-/* Where nothing has been found yet: no subject is HIST_FREE. */
-static const struct hist_row nothing[HIST_ROWS] = {
-	{ .sub = HIST_FREE }, { .sub = HIST_FREE }, { .sub = HIST_FREE },
-	{ .sub = HIST_FREE }, { .sub = HIST_FREE }, { .sub = HIST_FREE },
-	{ .sub = HIST_FREE }, { .sub = HIST_FREE }, { .sub = HIST_FREE },
-	{ .sub = HIST_FREE }, { .sub = HIST_FREE }, { .sub = HIST_FREE },
-	{ .sub = HIST_FREE }, { .sub = HIST_FREE }, { .sub = HIST_FREE },
-	{ .sub = HIST_FREE },
-};
-#define NOTHING ((struct hist_row *)(uintptr_t)nothing)
+/* Where nothing has been found yet: hist_allow() makes all subjects HIST_FREE. */
+static struct hist_row nothing[HIST_ROWS];
 
 static _Atomic int32_t allowed; /* pages for subjects that are left */
 
@@ -26,13 +18,15 @@ static const uint8_t kinds[HIST_SUBS] = {
 
 void hist_allow(unsigned pages)
 {
+	for (unsigned i = 0; i < HIST_ROWS; i++)
+		nothing[i].sub = HIST_FREE;
 	atomic_store(&allowed, (int32_t)pages);
 }
 
 bool hist_init(struct hist *h)
 {
 	for (unsigned i = 0; i < HIST_SUBS; i++)
-		h->subs[i] = NOTHING;
+		h->subs[i] = nothing;
 	h->kinds[0] = mem_page();
 	h->kinds[1] = mem_page();
 	h->row = h->kinds[0];
@@ -50,7 +44,7 @@ void hist_free(struct hist *h)
 	mem_page_free(h->kinds[0]);
 	mem_page_free(h->kinds[1]);
 	for (unsigned i = 0; i < HIST_SUBS; i++)
-		if (h->subs[i] != NOTHING)
+		if (h->subs[i] != nothing)
 			free_page(h->subs[i]);
 }
 
@@ -59,7 +53,7 @@ uint64_t hist_pages(const struct hist *h)
 	uint64_t n = 2;
 
 	for (unsigned i = 0; i < HIST_SUBS; i++)
-		n += h->subs[i] != NOTHING;
+		n += h->subs[i] != nothing;
 	return n;
 }
 
@@ -95,7 +89,7 @@ struct hist_row *hist_find(struct hist *h, unsigned kind, uint64_t sub)
 	const int class = hist_class(kind);
 	struct hist_row *rows = h->subs[class], *rarest = NULL;
 
-	if (rows == NOTHING) {
+	if (rows == nothing) {
 		rows = new_page();
 		if (!rows)
 			return hist_row(h, kind);

@@ -25,6 +25,7 @@ typedef struct { uint64_t v; } gva_t; /* guest-linear */
 #define GIB	  (1024 * MIB)
 
 #define MUST_USE	__attribute__((warn_unused_result))
+#define COLD		__attribute__((cold)) /* rare: small rather than fast */
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)		(UINT64_C(1) << (n))

@@ -64,7 +64,7 @@ void vlapic_fixed(struct vlapic *a)
 		a->reg[VLAPIC_LDR].v = x2apic_ldr(a->id);
 }
 
-void vlapic_init(struct vlapic *a)
+COLD void vlapic_init(struct vlapic *a)
 {
 	for (unsigned r = 0; r < VLAPIC_REGS; r++)
 		a->reg[r].v = 0;
@@ -81,7 +81,7 @@ void vlapic_init(struct vlapic *a)
 	a->timer_mode = 0;
 }
 
-void vlapic_reset(struct vlapic *a, uint32_t id, bool bsp)
+COLD void vlapic_reset(struct vlapic *a, uint32_t id, bool bsp)
 {
 	a->id = id;
 	a->base = VLAPIC_BASE_RESET | VLAPIC_BASE_EN |
@@ -481,7 +481,7 @@ bool vlapic_write(struct vlapic *a, unsigned reg, uint64_t value, uint64_t now,
 }
 
 /* SDM "x2APIC State Transitions". */
-bool vlapic_set_base(struct vlapic *a, uint64_t value)
+COLD bool vlapic_set_base(struct vlapic *a, uint64_t value)
 {
 	bool en = value & VLAPIC_BASE_EN, x2 = value & VLAPIC_BASE_X2APIC;
 
@@ -498,7 +498,7 @@ bool vlapic_set_base(struct vlapic *a, uint64_t value)
 
 /* --- all of it ------------------------------------------------------------ */
 
-void vlapic_get(const struct vlapic *a, uint64_t now, uint32_t page[256])
+COLD void vlapic_get(const struct vlapic *a, uint64_t now, uint32_t page[256])
 {
 	uint64_t value;
 
@@ -511,7 +511,7 @@ void vlapic_get(const struct vlapic *a, uint64_t now, uint32_t page[256])
 		page[VLAPIC_ICR2 * 4] = a->reg[VLAPIC_ICR2].v;
 }
 
-void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
+COLD void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
 {
 	struct vlapic_effect e;
 

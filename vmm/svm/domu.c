@@ -63,7 +63,7 @@ static void pass_msr(uint32_t msr)
 	msrpm[bit / 8] &= (uint8_t)~(3u << bit % 8);
 }
 
-void svm_domu_maps(void)
+COLD void svm_domu_maps(void)
 {
 	msrpm = mem_need(MSRPM_SIZE, PAGE_SIZE, "domU's MSR map");
 	iopm = mem_need(IOPM_SIZE, PAGE_SIZE, "domU's I/O map");
@@ -78,7 +78,7 @@ void svm_domu_maps(void)
 	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
 }
 
-void svm_domu_init(struct vcpu *v)
+COLD void svm_domu_init(struct vcpu *v)
 {
 	struct vmcb *b = vmcb_of(v);
 
@@ -101,7 +101,7 @@ void svm_domu_init(struct vcpu *v)
 }
 
 /* SDM "Processor State After Reset": the same as AMD's. */
-void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+COLD void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 {
 	const struct vmcb_seg data = { 0, ATTR_DATA16, 0xffff, 0 };
 	struct vmcb *b = vmcb_of(v);
@@ -299,7 +299,7 @@ set_segment(struct vmcb_seg *v, const struct luv_segment *s)
 	X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(sysenter_cs)           \
 	X(sysenter_esp) X(sysenter_eip)
 
-void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
+COLD void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 {
 	const struct vmcb *b = vmcb_of(v);
 
@@ -381,7 +381,7 @@ static void set_debug(struct vmcb *b, const struct luv_vcpu *s)
 		b->dr7 = s->debug_dr7;
 }
 
-void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+COLD void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 {
 	struct vmcb *b = vmcb_of(v);
 

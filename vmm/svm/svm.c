@@ -55,7 +55,7 @@ static struct vmcb *vmcb_of(const struct vcpu *v)
 	return v->hw;
 }
 
-static const char *svm_probe(void)
+static COLD const char *svm_probe(void)
 {
 	uint64_t vm_cr;
 
@@ -100,7 +100,7 @@ static void msrpm_set(uint32_t msr, unsigned trap)
 	msrpm[bit / 8] |= (uint8_t)(trap << bit % 8);
 }
 
-static void svm_init(void)
+static COLD void svm_init(void)
 {
 	uint16_t ports[IO_TRAP_MAX];
 	unsigned n = io_trapped(ports);
@@ -416,7 +416,7 @@ static unsigned svm_paging(struct vcpu *v, struct gpaging *p)
 	       b->cs.attrib & ATTR_DB ? 32 : 16;
 }
 
-static void svm_snapshot(struct vcpu *v, struct guest_state *g)
+static COLD void svm_snapshot(struct vcpu *v, struct guest_state *g)
 {
 	const struct vmcb *b = vmcb_of(v);
 
@@ -437,7 +437,7 @@ static uint64_t svm_rip(struct vcpu *v)
 	return vmcb_of(v)->rip;
 }
 
-static void svm_dump(struct vcpu *v)
+static COLD void svm_dump(struct vcpu *v)
 {
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs",
 					    "gdtr", "ldtr", "idtr", "tr" };

@@ -71,7 +71,7 @@ static void release(struct vcpu *v, struct vcpu *d)
 	current(d);
 }
 
-void vmx_domu_init(struct vcpu *v)
+COLD void vmx_domu_init(struct vcpu *v)
 {
 	struct vcpu *d = &this_cpu()->dom0;
 	uint64_t pin, proc;
@@ -199,7 +199,7 @@ void vmx_domu_tsc(struct vcpu *v)
 	vmwrite(VMCS_TSC_OFFSET, v->domu->tsc_offset);
 }
 
-void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
+COLD void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 {
 	vmx_guest_reset(v, cs, ip);
 	vmwrite(VMCS_ENTRY_CTLS, vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E);
@@ -269,7 +269,7 @@ static uint64_t guest_cr0(void)
 	       (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
 }
 
-void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
+COLD void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 {
 	struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
 				       &s->fs, &s->gs, &s->ldtr, &s->tr };
@@ -349,7 +349,7 @@ static void set_debug(const struct luv_vcpu *s)
 		vmwrite(VMCS_GUEST_DR7, s->debug_dr7);
 }
 
-void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
+COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 {
 	const struct luv_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds,
 					     &s->fs, &s->gs, &s->ldtr,

@@ -254,7 +254,7 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
 }
 
 /* PAE paging takes its four entries into the VMCS. False: #GP. */
-static bool load_pdptes(const struct vcpu *v)
+static COLD bool load_pdptes(const struct vcpu *v)
 {
 	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
 	uint64_t pdpte[4];
@@ -271,7 +271,7 @@ static bool load_pdptes(const struct vcpu *v)
 }
 
 /* SDM "MOV—Move to/from Control Registers": CR0. False: #GP. */
-static bool write_cr0_exit(const struct vcpu *v, uint64_t value)
+static COLD bool write_cr0_exit(const struct vcpu *v, uint64_t value)
 {
 	uint64_t old = vmread(VMCS_GUEST_CR0);
 	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
@@ -342,7 +342,7 @@ static void cr_exit(struct vcpu *v)
 		vmx_inject(v, VEC_GP, 0);
 }
 
-bool vmx_own(struct vcpu *v)
+COLD bool vmx_own(struct vcpu *v)
 {
 	switch (v->exit->kind) {
 	case EXIT_CR:
@@ -377,7 +377,7 @@ unsigned vmx_paging(struct vcpu *v, struct gpaging *p)
 	return (efer & EFER_LMA) && (cs & AR_L) ? 64 : cs & AR_DB ? 32 : 16;
 }
 
-void vmx_snapshot(struct vcpu *v, struct guest_state *g)
+COLD void vmx_snapshot(struct vcpu *v, struct guest_state *g)
 {
 	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
 	*g = (struct guest_state){
@@ -404,7 +404,7 @@ uint64_t vmx_rip(struct vcpu *v)
 	return vmread(VMCS_GUEST_RIP);
 }
 
-void vmx_dump(struct vcpu *v)
+COLD void vmx_dump(struct vcpu *v)
 {
 	static const struct { uint16_t field; const char *name; } fields[] = {
 #define X(name, encoding) { encoding, #name },
