@@ -53,7 +53,7 @@ static void end_packet(struct trace *t)
 	t->packet = NULL;
 	t->end = NULL;
 	publish(t, NULL);
-	atomic_store(&t->limit, NULL);
+	atomic_store(&t->limit, 0);
 	if (open)
 		t->due++;
 	else
@@ -151,9 +151,9 @@ static void close_exit(struct trace *t, const struct cpu *cpu)
 /* The next exits need not come here, unless the settings changed just now. */
 static void hurry(struct trace *t, const struct cpu *cpu)
 {
-	atomic_store(&t->limit, on(cpu) && everything ? t->end : NULL);
+	atomic_store(&t->limit, on(cpu) && everything ? (uint64_t)t->end : 0);
 	if (atomic_load(&generation) != t->generation)
-		atomic_store(&t->limit, NULL);
+		atomic_store(&t->limit, 0);
 }
 
 static void record(struct trace *t, struct vcpu *v)
@@ -375,7 +375,7 @@ static void set_config(const struct luv_trace_control *c)
 	for (unsigned i = 0; i < machine.cpus; i++) {
 		struct cpu *cpu = machine.cpu[i];
 
-		atomic_store(&cpu->trace->limit, NULL);
+		atomic_store(&cpu->trace->limit, 0);
 		cpu->dom0.handlers = trace_handlers(false);
 	}
 	domu_set_handlers(trace_handlers(true));

@@ -18,7 +18,7 @@
 struct trace {
 	struct trace_ring ring;	     /* its page begins with what readers know */
 	struct trace_kvm_exit *exit; /* [p] the newest, or &scratch */
-	_Atomic(char *) limit;	     /* [a] end, or NULL: trace_open() decides */
+	_Atomic uint64_t limit;	     /* [a] end, or 0: trace_open() decides */
 	uint64_t seq;		     /* [p] exits seen */
 	uint32_t generation;	     /* [p] of the settings it follows */
 	uint32_t due;		     /* [p] packets finished since that exit */
@@ -90,15 +90,15 @@ trace_quickly(struct vcpu *v, unsigned kind, unsigned isa,
 {
 	struct cpu *cpu = v->cpu;
 	struct trace *t = cpu->trace;
-	struct trace_kvm_exit *r = (void *)atomic_load_explicit(
-		&t->ring.open_end, memory_order_relaxed);
+	uint64_t at = atomic_load_explicit(&t->ring.open_end,
+					   memory_order_relaxed);
 
-	if (__builtin_expect((char *)(r + 1) >
+	if (__builtin_expect(at + sizeof(struct trace_kvm_exit) >
 			     atomic_load_explicit(&t->limit,
 						  memory_order_relaxed), 0))
 		return false;
 	t->exit->entry_tsc = cpu->entered;
-	trace_fill(t, r, v, v->exit, kind, isa, context);
+	trace_fill(t, (void *)at, v, v->exit, kind, isa, context);
 	return true;
 }
 
