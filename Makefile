@@ -17,7 +17,8 @@ all: $(B)/luvalley.elf dom0 guests trace
 VMM_OPT	:= -Os
 $(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu.o domu_run.o domu_switch.o domu_fault.o domu_apic.o \
 	domu_cpuid.o dom0.o gwalk.o stage2.o vlapic.o vmx/apic.o vmx/domu.o svm/domu.o \
-	hist_exit.o vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
+	hist_exit.o vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels \
+	-Wno-ignored-optimization-argument # clang has but the first
 VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-mno-red-zone -mcmodel=kernel -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
