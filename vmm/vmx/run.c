@@ -125,7 +125,7 @@ static void collateral(struct vmexit *x)
 static inline void decode(struct vcpu *v)
 {
 	struct vmexit *x = exit_record(v);
-	uint64_t reason = vmread(VMCS_EXIT_REASON);
+	uint64_t reason = vmread_core(VMCS_EXIT_REASON);
 	uint8_t kind = EXIT_OTHER;
 
 	x->tsc = rdtsc();
@@ -133,8 +133,8 @@ static inline void decode(struct vcpu *v)
 	if (reason < ARRAY_SIZE(kinds))
 		kind = kinds[reason];
 	x->kind = kind & ~PLAIN;
-	x->rip = vmread(VMCS_GUEST_RIP);
-	x->insn_len = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	x->rip = vmread_core(VMCS_GUEST_RIP);
+	x->insn_len = (uint32_t)vmread_core(VMCS_EXIT_INSTRUCTION_LENGTH);
 	if (!(kind & PLAIN))
 		collateral(x);
 }
@@ -173,11 +173,11 @@ static inline __attribute__((always_inline)) void advance(struct vcpu *v)
 	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
-	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	blocking = vmread_core(VMCS_GUEST_INTERRUPTIBILITY);
 	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
-	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+	if (__builtin_expect(vmread_core(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG,
 			vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }

@@ -81,6 +81,16 @@ static inline uint64_t vmread(enum vmcs_field field)
 	return v;
 }
 
+/* On the path of every exit: a field that any VMX processor has, unchecked. */
+static inline uint64_t vmread_core(enum vmcs_field field)
+{
+	uint64_t v;
+
+	__asm__ volatile("vmread %1, %0" : "=r"(v) : "r"((uint64_t)field)
+			 : "cc");
+	return v;
+}
+
 static inline void vmwrite(enum vmcs_field field, uint64_t v)
 {
 	__asm__ volatile("vmwrite %0, %1; ja 1f; ud2; 1:"
