@@ -12,17 +12,25 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-/* One who may not lock as much memory as the guest has. */
+/* From here on no more memory may be locked than 64 KiB. */
+static void limit_memlock(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
+						   0 };
+	struct __user_cap_data_struct caps[2];
+	const struct rlimit limit = { 65536, 65536 };
+
+	require(!setrlimit(RLIMIT_MEMLOCK, &limit) &&
+		!syscall(SYS_capget, &header, caps), "limits");
+	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	caps[0].permitted &= ~(1u << CAP_IPC_LOCK);
+	require(!syscall(SYS_capset, &header, caps), "capset");
+}
+
 static void memlock(void)
 {
 	static const uint8_t code[] = { 0xf4 };
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
-						   0 };
-	struct __user_cap_data_struct caps[2] = { 0 };
-	struct rlimit limit = { 65536, 65536 };
 
-	setrlimit(RLIMIT_MEMLOCK, &limit);
-	syscall(SYS_capset, &header, caps);
 	start(code, sizeof(code));
 	expect(ioctl(cpu, KVM_RUN, 0) < 0 && errno == EFAULT,
 	       "KVM_RUN without guest memory");
@@ -53,8 +61,12 @@ static void die(void)
 
 int main(int argc, char **argv)
 {
+	const bool limited = argc == 2 && !strcmp(argv[1], "memlock");
+
+	if (limited) /* before the library opens its io_uring */
+		limit_memlock();
 	machine();
-	if (argc == 2 && !strcmp(argv[1], "memlock"))
+	if (limited)
 		memlock();
 	else if (argc == 2 && !strcmp(argv[1], "refused"))
 		refused();
