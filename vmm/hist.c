@@ -84,6 +84,26 @@ static void empty(struct hist *h, unsigned kind, struct hist_row *r)
 	atomic_fetch_add(&h->moves, 1);
 }
 
+/*
+ * A subject that is not in its first place takes the long way at every exit:
+ * one that is seen more often than who is there changes places with it, if the
+ * other is still found. Returns where r is now.
+ */
+static struct hist_row *promote(struct hist *h, struct hist_row *rows,
+				struct hist_row *r)
+{
+	struct hist_row *first = &rows[hist_hash(r->sub)], old = *first;
+	unsigned far = ((unsigned)(r - rows) - hist_hash(old.sub)) % HIST_ROWS;
+
+	if (r->count <= old.count || far >= HIST_WAYS)
+		return r;
+	atomic_fetch_add(&h->moves, 1);
+	*first = *r;
+	*r = old;
+	atomic_fetch_add(&h->moves, 1);
+	return first;
+}
+
 struct hist_row *hist_find(struct hist *h, unsigned kind, uint64_t sub)
 {
 	const int class = hist_class(kind);
@@ -102,7 +122,7 @@ struct hist_row *hist_find(struct hist *h, unsigned kind, uint64_t sub)
 		if (r->sub == HIST_FREE)
 			r->sub = sub;
 		if (r->sub == sub)
-			return r;
+			return promote(h, rows, r);
 		if (!rarest || r->count < rarest->count)
 			rarest = r;
 	}

@@ -106,6 +106,31 @@ static void the_frequent_stay(void **state)
 	hist_free(&h);
 }
 
+static void the_frequent_come_first(void **state)
+{
+	const uint64_t first = 1;
+	struct hist h = { 0 };
+	uint64_t later = first + 1;
+	struct hist_row *r;
+
+	(void)state;
+	while (hist_hash(later) != hist_hash(first))
+		later++;
+	hist_allow(10);
+	assert_true(hist_init(&h));
+	hist_count(hist_find(&h, EXIT_IO, first), 10);
+	for (unsigned i = 0; i < 2; i++)
+		hist_count(hist_find(&h, EXIT_IO, later), 20);
+	r = hist_find(&h, EXIT_IO, later);
+	assert_ptr_equal(r, &h.subs[2][hist_hash(later)]);
+	assert_int_equal(r->count, 2);
+	assert_int_equal(r->ticks, 40);
+	r = hist_find(&h, EXIT_IO, first);
+	assert_ptr_not_equal(r, &h.subs[2][hist_hash(first)]);
+	assert_int_equal(r->count, 1);
+	hist_free(&h);
+}
+
 static void no_memory_no_subjects(void **state)
 {
 	struct hist h = { 0 };
@@ -142,6 +167,7 @@ int main(void)
 		cmocka_unit_test(buckets_are_where_they_should),
 		cmocka_unit_test(subjects_have_rows),
 		cmocka_unit_test(the_frequent_stay),
+		cmocka_unit_test(the_frequent_come_first),
 		cmocka_unit_test(no_memory_no_subjects),
 	};
 

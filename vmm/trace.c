@@ -17,6 +17,7 @@
 #define KIB_USUAL     512
 #define PACKETS_MIN   2 /* one is written, one can be read */
 
+_Atomic(bool) trace_on;
 static struct luv_trace_control config;
 static bool everything; /* config leaves nothing out, and adds nothing */
 static _Atomic uint32_t generation; /* of config */
@@ -220,7 +221,7 @@ static struct trace *recording(void)
 	}                                                                      \
 } while (0)
 
-void trace_injected(const struct vcpu *v, unsigned vector)
+void trace_inject(const struct vcpu *v, unsigned vector)
 {
 	EVENT(kvm_inj_virq, recording());
 	PUT(.irq = vector, .vcpu_id = id_of(v), .dom = dom_of(v));
@@ -259,8 +260,8 @@ void trace_vcpu_created(const struct vcpu *v)
 	PUT(.tag = v->vm->tag, .dom = dom_of(v), .vcpu_id = id_of(v));
 }
 
-void trace_mapped(const struct vm *vm, uint64_t gpa, uint64_t hpa,
-		  uint64_t size, unsigned perm)
+void trace_map(const struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size,
+	       unsigned perm)
 {
 	EVENT(stage2_map, recording());
 	PUT(.gpa = gpa, .hpa = hpa, .size = size,
@@ -324,7 +325,7 @@ static uint8_t outcome(const struct vcpu *v, unsigned kind)
 		       TRACE_outcome_DOM0 : TRACE_outcome_RING3;
 }
 
-void trace_switched(struct vcpu *from)
+void trace_switch(struct vcpu *from)
 {
 	struct cpu *cpu = from->cpu;
 	struct trace *t = recording();
@@ -372,6 +373,7 @@ static void set_config(const struct luv_trace_control *c)
 	config = *c;
 	everything = !~c->doms && !~c->kinds && !c->flags;
 	atomic_fetch_add(&generation, 1);
+	atomic_store(&trace_on, c->mode != LUV_TRACE_OFF);
 	for (unsigned i = 0; i < machine.cpus; i++) {
 		struct cpu *cpu = machine.cpu[i];
 

@@ -11,6 +11,8 @@
 
 #include "cpu.h"
 #include "gwalk.h"
+#include <stdatomic.h>
+#include <stdbool.h>
 
 /*
  * Boot: rings of `kib` KiB for all CPUs together, on in `mode` (luvalley.h),
@@ -28,15 +30,37 @@ int64_t trace_read(const struct gpaging *g, uint64_t buf);
 int64_t trace_clock(uint64_t tsc, uint64_t mono_ns, uint64_t wall_ns);
 
 /* What happens in the exit that this CPU handles; nothing if that is not traced. */
-void trace_injected(const struct vcpu *v, unsigned vector);
+void trace_inject(const struct vcpu *v, unsigned vector);
 void trace_injected_nmi(const struct vcpu *v);
 /* `icr` as x2APIC has it; from: APIC ID, ~0 for an MSI. */
 void trace_ipi(const struct vm *vm, uint32_t from, uint64_t icr);
 void trace_vm_created(const struct vm *vm);
 void trace_vm_destroyed(const struct vm *vm);
 void trace_vcpu_created(const struct vcpu *v);
-void trace_mapped(const struct vm *vm, uint64_t gpa, uint64_t hpa,
-		  uint64_t size, unsigned perm);
+void trace_map(const struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size,
+	       unsigned perm);
 void trace_unmapped(const struct vm *vm, uint64_t gpa, uint64_t size);
 /* Whom this CPU enters next is not `from`, whose exit has been handled. */
-void trace_switched(struct vcpu *from);
+void trace_switch(struct vcpu *from);
+
+/* For paths where a call that does nothing would be seen. */
+extern _Atomic(bool) trace_on; /* some CPU may be recording */
+
+static inline void trace_injected(const struct vcpu *v, unsigned vector)
+{
+	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
+		trace_inject(v, vector);
+}
+
+static inline void trace_mapped(const struct vm *vm, uint64_t gpa, uint64_t hpa,
+				uint64_t size, unsigned perm)
+{
+	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
+		trace_map(vm, gpa, hpa, size, perm);
+}
+
+static inline void trace_switched(struct vcpu *from)
+{
+	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
+		trace_switch(from);
+}
