@@ -50,8 +50,6 @@ static void die(void)
 	struct itimerval t = { .it_value = { 0, 10000 } };
 	struct sigaction act = { .sa_handler = SIG_DFL };
 
-	/* Who does not ask for this sees EINTR when it is preempted. */
-	ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT);
 	sigaction(SIGALRM, &act, NULL);
 	start_with(code, sizeof(code), RFLAGS_1 | RFLAGS_IF);
 	setitimer(ITIMER_REAL, &t, NULL);
@@ -66,6 +64,8 @@ int main(int argc, char **argv)
 	if (limited) /* before the library opens its io_uring */
 		limit_memlock();
 	machine();
+	/* Who does not ask for this sees EINTR when it is preempted. */
+	ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT);
 	if (limited)
 		memlock();
 	else if (argc == 2 && !strcmp(argv[1], "refused"))
