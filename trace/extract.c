@@ -8,13 +8,13 @@
 #include "events.h"
 #include "metadata.h"
 #include "ring.h"
+#include "say.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,17 +49,6 @@ struct extract {
 	unsigned rings;
 	uint64_t packets, torn;
 };
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	va_list args;
-
-	fputs("luvtrace: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs(".\n", stderr);
-}
 
 static bool map_image(struct image *m)
 {

@@ -6,6 +6,7 @@
 #include "ctf.h"
 #include "libluv.h"
 #include "metadata.h"
+#include "say.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -81,17 +81,6 @@ static void on_signal(int nr)
 {
 	(void)nr;
 	stopped = 1;
-}
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	va_list args;
-
-	fputs("luvtrace: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs(".\n", stderr);
 }
 
 /* --- time --------------------------------------------------------------------- */

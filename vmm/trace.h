@@ -4,8 +4,8 @@
  * are CTF packets (trace/ctf.h); luvalley.h says how dom0 reads them, and
  * trace/ring.h how anybody finds them in the machine's memory.
  *
- * While tracing is off nothing is executed for it: a vCPU's table of handlers
- * is another one while it is on.
+ * While tracing is off an exit executes nothing for it: a vCPU's table of
+ * handlers is another one while it is on. What else is recorded looks first.
  */
 #pragma once
 

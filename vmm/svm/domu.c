@@ -134,7 +134,6 @@ COLD void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
-
 /* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
