@@ -75,21 +75,23 @@ static struct vm *hold(uint64_t index)
 	return NULL;
 }
 
-struct vm *domu_find(const struct gpaging *g, uint64_t handle,
-		     int64_t *why)
+static inline struct vm *find(const struct gpaging *g, uint64_t handle,
+			      int64_t *why)
 {
 	struct vm *vm = hold(HANDLE_INDEX(handle));
 
-	*why = -LUV_ENOENT;
-	if (!vm)
-		return NULL;
-	if (vm->handle == handle) {
-		*why = vm->owner == owner_of(g) ? 0 : -LUV_EPERM;
-		if (!*why)
-			return vm;
-	}
-	domu_put(vm);
+	if (vm && vm->handle == handle && vm->owner == owner_of(g))
+		return vm;
+	*why = vm && vm->handle == handle ? -LUV_EPERM : -LUV_ENOENT;
+	if (vm)
+		domu_put(vm);
 	return NULL;
+}
+
+struct vm *domu_find(const struct gpaging *g, uint64_t handle, int64_t *why)
+{
+	*why = 0;
+	return find(g, handle, why);
 }
 
 void domu_put(struct vm *vm)
@@ -470,24 +472,18 @@ COLD int64_t domu_vcpu_create(const struct gpaging *g, uint64_t handle,
 struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why)
 {
-	struct vm *vm = domu_find(g, handle, why);
+	struct vm *vm = find(g, handle, why);
 	struct vcpu *v = vm && id < LUV_VCPUS ? vm->vcpu[id] : NULL;
 
 	if (!vm)
 		return NULL;
-	*why = v ? -LUV_EBUSY : -LUV_ENOENT;
-	if (!v || atomic_exchange(&v->domu->running, 1)) {
-		domu_put(vm);
-		return NULL;
+	if (v && !atomic_exchange(&v->domu->running, 1)) {
+		*why = 0;
+		v->cpu = this_cpu();
+		return v;
 	}
-	*why = 0;
-	v->cpu = this_cpu();
-	return v;
-}
-
-void domu_let_go(struct vcpu *v)
-{
-	atomic_store(&v->domu->running, 0);
-	domu_put(v->vm);
+	*why = v ? -LUV_EBUSY : -LUV_ENOENT;
+	domu_put(vm);
+	return NULL;
 }
 

@@ -42,7 +42,6 @@ struct domu {
 	struct vcpu v;
 	uint32_t id;		/* [I] */
 	bool has_apic;		/* [I] */
-	bool hw_apic;		/* [I] and the processor virtualizes it */
 	uint64_t eoi_exit[4];	/* [p] VMX: vm->told_eoi in the VMCS */
 	void *fpu;		/* [I] FPU_AREA bytes */
 	struct domu_cpuid *cpuid; /* [I] a page */
@@ -65,10 +64,17 @@ struct domu {
 	uint8_t wait;		/* [p] enum domu_wait */
 	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
 	bool window;		/* [p] exit when interrupts can be taken */
-	bool want_window;	/* [p] ring 3 asked for LUV_RUN_WINDOW_OPEN */
 	bool queued;		/* [p] the caller's event is taken */
-	uint32_t event;		/* [p] what the caller offers */
-	uint8_t eoi;		/* [p] to be told, or 0 */
+	union {
+		struct {
+			uint32_t event; /* [p] what the caller offers */
+			bool want_window; /* [p] it asked for LUV_RUN_WINDOW_OPEN */
+			bool open;    /* [p] hv->domu_window() was told to exit */
+			bool hw_apic; /* [I] the processor virtualizes it */
+			uint8_t eoi;  /* [p] to be told, or 0 */
+		};
+		uint64_t attention;   /* 0: none of these */
+	};
 	bool eoi_offered;	/* [p] the bit of pv_eoi was set for it */
 	uint64_t pv_eoi;	/* [p] the MSR of KVM's */
 	uint64_t wake;		/* [p] vCPUs to be woken by ring 3 */
@@ -110,7 +116,12 @@ uint32_t domu_token(unsigned i);
  */
 struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
-void domu_let_go(struct vcpu *v);
+
+static inline void domu_let_go(struct vcpu *v)
+{
+	atomic_store(&v->domu->running, 0);
+	atomic_fetch_sub(&v->vm->users, 1);
+}
 
 /* The hypercalls of luvalley.h, by their names. */
 int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
@@ -182,6 +193,12 @@ void domu_notify(struct domu *u, uint64_t *wake);
 void domu_eoi_sync(struct vcpu *v);
 void domu_eoi_look(struct vcpu *v);
 void domu_eoi_offer(struct vcpu *v, unsigned vector);
+/* `vector` has left service: does ring 3 want to hear? */
+static inline void domu_ended(struct vcpu *v, uint8_t vector)
+{
+	if (v->vm->told_eoi[vector / 64] & BIT(vector % 64))
+		v->domu->eoi = vector;
+}
 bool domu_pv_eoi_ok(uint64_t value);
 void domu_pv_eoi_set(struct vcpu *v, uint64_t value);
 /*

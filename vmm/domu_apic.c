@@ -61,8 +61,12 @@ void domu_notify(struct domu *u, uint64_t *wake)
 		domu_nudge(u);
 }
 
-/* 1: taken, 0: coalesced with a request that waits. */
-static int deliver(struct domu *u, uint64_t icr, uint64_t *wake)
+/*
+ * 1: taken, 0: coalesced with a request that waits. Who sends to itself will
+ * look before it runs on.
+ */
+static int deliver(struct domu *u, const struct domu *from, uint64_t icr,
+		   uint64_t *wake)
 {
 	bool new = true;
 
@@ -86,7 +90,7 @@ static int deliver(struct domu *u, uint64_t icr, uint64_t *wake)
 	default: /* SMI, ExtINT: there is nobody to take them */
 		return 1;
 	}
-	if (new)
+	if (new && u != from)
 		domu_notify(u, wake);
 	return new;
 }
@@ -112,14 +116,14 @@ int domu_send(struct vm *vm, const struct domu *from, uint64_t icr,
 
 	trace_ipi(vm, from ? from->apic.id : ~0u, icr);
 	if (from && ICR_SHORTHAND(icr) == TO_SELF)
-		return deliver(vm->vcpu[from->id]->domu, icr, wake);
+		return deliver(vm->vcpu[from->id]->domu, from, icr, wake);
 	for (unsigned i = 0; i < vm->vcpus; i++) {
 		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
 		int n;
 
 		if (!u || !u->has_apic || !addressed(u, from, icr))
 			continue;
-		n = deliver(u, icr, wake);
+		n = deliver(u, from, icr, wake);
 		taken = taken < 0 ? n : taken + n;
 		if (ICR_MODE(icr) == MODE_LOWEST)
 			break; /* of equals, the first */
@@ -271,15 +275,17 @@ bool domu_apic_write(struct vcpu *v, unsigned reg, uint64_t value)
 	struct domu *u = v->domu;
 	struct vlapic_effect e;
 
-	domu_eoi_sync(v);
-	hv->domu_sync(v);
+	if (u->eoi_offered)
+		domu_eoi_sync(v);
+	if (u->hw_apic)
+		hv->domu_sync(v);
 	if (!vlapic_write(&u->apic, reg, value, rdtsc(), &e))
 		return false;
-	hv->domu_tpr(v);
 	if (e.ipi)
 		domu_send(v->vm, u, e.icr, &u->wake);
-	if (e.eoi && (v->vm->told_eoi[e.eoi / 64] & BIT(e.eoi % 64)))
-		u->eoi = e.eoi;
+	domu_ended(v, e.eoi);
+	if (u->hw_apic || reg == VLAPIC_TPR)
+		hv->domu_tpr(v);
 	return true;
 }
 
@@ -340,11 +346,6 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 	struct domu *u = v->domu;
 
 	*ok = true;
-	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
-		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
-		      domu_apic_write(v, msr - X2APIC_FIRST, value);
-		return u->has_apic;
-	}
 	if (msr == MSR_TSC)
 		move_tsc(v, value - rdtsc() - u->tsc_offset);
 	else if (msr == MSR_TSC_ADJUST)

@@ -8,22 +8,38 @@
 #include "string.h"
 #include "trace.h"
 
-void domu_release(struct vcpu *v)
+#define MSR_X2APIC  0x800
+#define X2APIC_REGS 0x100
+#define ICR_SELF    BIT(18)
+
+/* --- going back ----------------------------------------------------------- */
+
+static __attribute__((noinline)) void traced_release(struct vcpu *v)
 {
-	trace_switched(v);
+	trace_switch(v);
 	if (v->vm)
 		domu_let_go(v);
 }
 
+void domu_release(struct vcpu *v)
+{
+	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
+		traced_release(v);
+	else if (v->vm)
+		domu_let_go(v);
+}
+
+static bool takes_extint(const struct domu *u)
+{
+	return !u->has_apic || vlapic_takes_extint(&u->apic);
+}
+
 /* Can the caller's event be taken? R10 of the run call. */
-static unsigned ready(struct vcpu *v)
+static inline unsigned ready(struct vcpu *v)
 {
 	unsigned now = hv->domu_ready(v);
-	const struct vlapic *a = &v->domu->apic;
 
-	if (v->domu->has_apic && !vlapic_takes_extint(a))
-		now &= 1;
-	return now | (a->reg[VLAPIC_TPR].v >> 4 & 15) << 8;
+	return takes_extint(v->domu) ? now : now & ~2u;
 }
 
 /* Back to dom0 behind its hypercall, with an answer; kind: LUV_RUN_*. */
@@ -34,7 +50,6 @@ leave(struct vcpu *v, uint64_t kind, uint64_t a, uint64_t b, uint64_t c)
 	unsigned now;
 	bool queued = v->domu->queued;
 
-	hv->domu_sync(v);
 	now = ready(v);
 	v->domu->queued = false;
 	domu_suspend(v->cpu);
@@ -64,11 +79,6 @@ static uint64_t share(struct vcpu *v)
 
 /* --- interrupts ----------------------------------------------------------- */
 
-static bool takes_extint(const struct domu *u)
-{
-	return !u->has_apic || vlapic_takes_extint(&u->apic);
-}
-
 /*
  * Queue what comes first of an NMI, the caller's event and the local APIC's
  * vector, or have a window opened for it. The 8259's before the APIC's, as a
@@ -79,6 +89,7 @@ static void inject(struct vcpu *v)
 	struct domu *u = v->domu;
 	bool offered = (u->event & BIT(31)) && !u->queued && takes_extint(u);
 	bool waits = false;
+	unsigned class = 0;
 	int vector = -1;
 
 	if (u->nmis && atomic_exchange(&u->nmis, 0))
@@ -90,13 +101,13 @@ static void inject(struct vcpu *v)
 	if (u->has_apic) {
 		vlapic_tick(&u->apic, rdtsc());
 		hv->domu_sync(v);
-		if (u->eoi_offered)
-			domu_eoi_look(v);
 		waits = vlapic_waits(&u->apic);
-		if (waits)
+		if (waits) {
+			domu_eoi_sync(v);
 			vector = vlapic_pending(&u->apic);
+		}
 	}
-	if ((offered || vector >= 0) && hv->domu_ready(v) == 3) {
+	if ((offered || vector >= 0) && (hv->domu_ready(v) & 2)) {
 		if (offered) {
 			hv->domu_queue(v, u->event);
 			trace_injected(v, u->event & 0xff);
@@ -106,17 +117,20 @@ static void inject(struct vcpu *v)
 			vlapic_accept(&u->apic, (unsigned)vector);
 			hv->domu_queue(v, BIT(31) | (unsigned)vector);
 			trace_injected(v, (unsigned)vector);
-			domu_eoi_offer(v, (unsigned)vector);
+			if (u->pv_eoi)
+				domu_eoi_offer(v, (unsigned)vector);
 			waits = vlapic_waits(&u->apic);
 			vector = waits ? vlapic_pending(&u->apic) : -1;
 		}
 	}
 	if (offered || vector >= 0 ||
 	    (u->want_window && !u->queued && takes_extint(u)))
-		hv->domu_window(v, WINDOW_ANY);
-	else
-		hv->domu_window(v, waits ? vlapic_class_behind_tpr(&u->apic) :
-					   0);
+		class = WINDOW_ANY;
+	else if (waits)
+		class = vlapic_class_behind_tpr(&u->apic);
+	if (class || u->open)
+		hv->domu_window(v, class);
+	u->open = class;
 }
 
 /* Does something end HLT? */
@@ -128,6 +142,7 @@ static bool awake(struct vcpu *v)
 		return true;
 	if (!u->has_apic)
 		return (u->event & BIT(31)) && !u->queued;
+	hv->domu_sync(v);
 	vlapic_tick(&u->apic, rdtsc());
 	domu_eoi_look(v);
 	if (u->hw_apic)
@@ -186,11 +201,22 @@ static enum exit_action block(struct vcpu *v)
 	return leave(v, LUV_RUN_HLT, ticks_left(u), u->mp_state, 0);
 }
 
-/*
- * What has to be done before v runs on, and may have to be done by ring 3.
- * True: it runs; false: it has left.
- */
-static bool proceed(struct vcpu *v)
+/* Is there nothing that attend() would do? */
+static inline bool undisturbed(const struct vcpu *v)
+{
+	const struct domu *u = v->domu;
+	uint64_t deadline = u->apic.deadline;
+
+	if (u->attention | u->wake | u->nmis | v->nmi_pending)
+		return false;
+	return !u->has_apic ||
+	       (!vlapic_waits(&u->apic) &&
+		(!deadline || (deadline == u->told_deadline &&
+			       (int64_t)(rdtsc() - deadline) < 0)));
+}
+
+/* See proceed(). */
+static __attribute__((noinline)) bool attend(struct vcpu *v)
 {
 	struct domu *u = v->domu;
 
@@ -216,6 +242,15 @@ static bool proceed(struct vcpu *v)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * What has to be done before v runs on, and may have to be done by ring 3.
+ * True: it runs; false: it has left.
+ */
+static __attribute__((noinline)) bool proceed(struct vcpu *v)
+{
+	return undisturbed(v) || attend(v);
 }
 
 /* --- entry ---------------------------------------------------------------- */
@@ -310,7 +345,6 @@ static enum exit_action halt(struct vcpu *v)
 	hv->advance(v);
 	if (!u->has_apic)
 		return leave(v, LUV_RUN_HLT, ~0ull, LUV_MP_HALTED, 0);
-	hv->domu_sync(v);
 	u->mp_state = LUV_MP_HALTED;
 	if (awake(v)) {
 		u->mp_state = LUV_MP_RUNNABLE;
@@ -325,7 +359,8 @@ static enum exit_action halt(struct vcpu *v)
 static void wait_for(struct vcpu *v, enum domu_wait what)
 {
 	v->domu->wait = (uint8_t)what;
-	v->domu->wait_exit = *v->exit;
+	v->domu->wait_exit.insn_len = v->exit->insn_len; /* all that is used */
+	v->domu->wait_exit.size = v->exit->size;
 }
 
 static enum exit_action io(struct vcpu *v)
@@ -385,11 +420,37 @@ static enum exit_action rdmsr_exit(struct vcpu *v)
 	return leave(v, LUV_RUN_RDMSR, (uint32_t)v->gpr[RCX], 0, 0);
 }
 
+/* EOI and SELF IPI take a short way: they are most of what is written. */
+static enum exit_action x2apic_write(struct vcpu *v, unsigned reg,
+				     uint64_t value)
+{
+	struct domu *u = v->domu;
+	bool ok = vlapic_x2apic(&u->apic);
+
+	if (!ok || u->hw_apic || u->eoi_offered) {
+		ok = ok && domu_apic_write(v, reg, value);
+	} else if (reg == VLAPIC_EOI && !value) {
+		domu_ended(v, vlapic_eoi(&u->apic));
+	} else if (reg == VLAPIC_SELF_IPI && value <= 0xff) {
+		trace_ipi(v->vm, u->apic.id, ICR_SELF | value);
+		vlapic_request(&u->apic, (unsigned)value, false);
+	} else {
+		ok = domu_apic_write(v, reg, value);
+	}
+	if (ok)
+		return done(v);
+	gp(v);
+	return RESUME;
+}
+
 static enum exit_action wrmsr_exit(struct vcpu *v)
 {
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
+	unsigned reg = (uint32_t)v->gpr[RCX] - MSR_X2APIC;
 	bool ok;
 
+	if (reg < X2APIC_REGS && v->domu->has_apic)
+		return x2apic_write(v, reg, value);
 	if (domu_apic_wrmsr(v, (uint32_t)v->gpr[RCX], value, &ok)) {
 		if (ok)
 			return done(v);

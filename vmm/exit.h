@@ -28,7 +28,8 @@ struct vcpu *exit_serve(struct vcpu *v);
 static inline struct vcpu *exit_handle(struct vcpu *v,
 				       void (*advance)(struct vcpu *v))
 {
-	enum exit_action action = v->handlers[v->exit->kind](v);
+	const struct vmexit *x = v->exit; /* domu_enter() changes dom0's */
+	enum exit_action action = v->handlers[x->kind](v);
 	struct vcpu *next;
 
 	if (__builtin_expect(action == SKIP, 1))
@@ -37,7 +38,7 @@ static inline struct vcpu *exit_handle(struct vcpu *v,
 		panic_exit(v);
 	if (__builtin_expect(v->nmi_pending, 0))
 		exit_inject_nmi(v);
-	exit_account(v, v->exit, rdtsc());
+	exit_account(v, x, rdtsc());
 	next = v->cpu->current;
 	if (__builtin_expect(next != v, 0))
 		domu_release(v);

@@ -94,7 +94,7 @@ struct hv_ops {
 	/* World switches; `flush`: v's cached translations may be wrong. */
 	void (*domu_enter)(struct vcpu *d, struct vcpu *v, bool flush);
 	void (*domu_leave)(struct vcpu *d, struct vcpu *v);
-	/* RFLAGS.IF | can take an external interrupt now << 1. */
+	/* RFLAGS.IF | can take an external interrupt now << 1 | CR8 << 8. */
 	unsigned (*domu_ready)(struct vcpu *v);
 	/* Queue an external interrupt; exit when one can be taken. */
 	void (*domu_queue)(struct vcpu *v, uint32_t event);

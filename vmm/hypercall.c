@@ -269,12 +269,15 @@ enum exit_action hypercall_exit(struct vcpu *v)
 	if (bits != 64)
 		for (unsigned i = RAX; i <= RDI; i++)
 			v->gpr[i] = (uint32_t)v->gpr[i];
-	if (nr >= ARRAY_SIZE(calls) || !calls[nr])
+	if (nr == LUV_CALL_vcpu_run) {
+		result = domu_run(v, g);
+		if (!result)
+			return RESUME; /* it has come back, or will */
+	} else if (nr >= ARRAY_SIZE(calls) || !calls[nr]) {
 		result = -LUV_ENOSYS;
-	else
+	} else {
 		result = calls[nr](v, g);
-	if (nr == LUV_CALL_vcpu_run && !result)
-		return RESUME; /* it has come back, or will */
+	}
 	v->gpr[RAX] = (uint64_t)result;
 	return SKIP;
 }

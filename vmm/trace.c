@@ -233,7 +233,7 @@ void trace_injected_nmi(const struct vcpu *v)
 	PUT(.vcpu_id = id_of(v), .dom = dom_of(v));
 }
 
-void trace_ipi(const struct vm *vm, uint32_t from, uint64_t icr)
+void trace_message(const struct vm *vm, uint32_t from, uint64_t icr)
 {
 	EVENT(ipi, recording());
 	PUT(.from = from,

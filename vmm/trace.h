@@ -33,7 +33,7 @@ int64_t trace_clock(uint64_t tsc, uint64_t mono_ns, uint64_t wall_ns);
 void trace_inject(const struct vcpu *v, unsigned vector);
 void trace_injected_nmi(const struct vcpu *v);
 /* `icr` as x2APIC has it; from: APIC ID, ~0 for an MSI. */
-void trace_ipi(const struct vm *vm, uint32_t from, uint64_t icr);
+void trace_message(const struct vm *vm, uint32_t from, uint64_t icr);
 void trace_vm_created(const struct vm *vm);
 void trace_vm_destroyed(const struct vm *vm);
 void trace_vcpu_created(const struct vcpu *v);
@@ -50,6 +50,12 @@ static inline void trace_injected(const struct vcpu *v, unsigned vector)
 {
 	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
 		trace_inject(v, vector);
+}
+
+static inline void trace_ipi(const struct vm *vm, uint32_t from, uint64_t icr)
+{
+	if (atomic_load_explicit(&trace_on, memory_order_relaxed))
+		trace_message(vm, from, icr);
 }
 
 static inline void trace_mapped(const struct vm *vm, uint64_t gpa, uint64_t hpa,

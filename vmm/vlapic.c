@@ -68,7 +68,7 @@ COLD void vlapic_init(struct vlapic *a)
 {
 	for (unsigned r = 0; r < VLAPIC_REGS; r++)
 		a->reg[r].v = 0;
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 4; i++)
 		a->irr[i] = a->tmr[i] = 0;
 	for (unsigned r = VLAPIC_LVTT; r <= VLAPIC_LVT_ERROR; r++)
 		a->reg[r].v = LVT_MASKED;
@@ -91,24 +91,26 @@ COLD void vlapic_reset(struct vlapic *a, uint32_t id, bool bsp)
 
 /* --- vectors -------------------------------------------------------------- */
 
-static int top_bit(uint32_t word)
+static int top_bit(uint64_t word)
 {
-	return 31 - __builtin_clz(word);
+	return 63 - __builtin_clzll(word);
 }
 
 static int highest_irr(const struct vlapic *a)
 {
-	for (int i = 7; i >= 0; i--) {
-		uint32_t w = atomic_load_explicit(&a->irr[i],
+#pragma GCC unroll 4
+	for (int i = 3; i >= 0; i--) {
+		uint64_t w = atomic_load_explicit(&a->irr[i],
 						  memory_order_relaxed);
 		if (w)
-			return i * 32 + top_bit(w);
+			return i * 64 + top_bit(w);
 	}
 	return -1;
 }
 
-static int highest_isr(const struct vlapic *a)
+static __attribute__((noinline)) int highest_isr(const struct vlapic *a)
 {
+#pragma GCC unroll 8
 	for (int i = 7; i >= 0; i--)
 		if (a->reg[VLAPIC_ISR + i].v)
 			return i * 32 + top_bit(a->reg[VLAPIC_ISR + i].v);
@@ -126,15 +128,15 @@ static uint32_t ppr(const struct vlapic *a)
 
 bool vlapic_request(struct vlapic *a, unsigned vector, bool level)
 {
-	uint32_t bit = 1u << (vector & 31);
+	uint64_t bit = BIT(vector % 64);
 
 	if (vector < FIRST_VECTOR || vector > 255 || !enabled(a))
 		return false;
 	if (level)
-		atomic_fetch_or(&a->tmr[vector / 32], bit);
+		atomic_fetch_or(&a->tmr[vector / 64], bit);
 	else
-		atomic_fetch_and(&a->tmr[vector / 32], ~bit);
-	return !(atomic_fetch_or(&a->irr[vector / 32], bit) & bit);
+		atomic_fetch_and(&a->tmr[vector / 64], ~bit);
+	return !(atomic_fetch_or(&a->irr[vector / 64], bit) & bit);
 }
 
 unsigned vlapic_class_behind_tpr(const struct vlapic *a)
@@ -159,19 +161,21 @@ int vlapic_pending(const struct vlapic *a)
 
 void vlapic_accept(struct vlapic *a, unsigned vector)
 {
-	uint32_t bit = 1u << (vector & 31);
-
-	atomic_fetch_and(&a->irr[vector / 32], ~bit);
-	a->reg[VLAPIC_ISR + vector / 32].v |= bit;
+	atomic_fetch_and(&a->irr[vector / 64], ~BIT(vector % 64));
+	a->reg[VLAPIC_ISR + vector / 32].v |= 1u << vector % 32;
 }
 
 void vlapic_collect(struct vlapic *a)
 {
 	if (!vlapic_waits(a))
 		return;
-	for (unsigned i = 0; i < 8; i++) {
-		a->reg[VLAPIC_IRR + i].v |= atomic_exchange(&a->irr[i], 0);
-		a->reg[VLAPIC_TMR + i].v = a->tmr[i];
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t irr = atomic_exchange(&a->irr[i], 0), tmr = a->tmr[i];
+
+		a->reg[VLAPIC_IRR + 2 * i].v |= (uint32_t)irr;
+		a->reg[VLAPIC_IRR + 2 * i + 1].v |= irr >> 32;
+		a->reg[VLAPIC_TMR + 2 * i].v = (uint32_t)tmr;
+		a->reg[VLAPIC_TMR + 2 * i + 1].v = tmr >> 32;
 	}
 	a->changed = true;
 }
@@ -196,15 +200,13 @@ bool vlapic_deliverable(const struct vlapic *a)
 	return (vlapic_status(a) & 0xf0) > (ppr(a) & 0xf0);
 }
 
-/* Returns the vector if somebody is to hear of it, or 0. */
-static uint8_t end_of_interrupt(struct vlapic *a)
+uint8_t vlapic_eoi(struct vlapic *a)
 {
 	int vector = highest_isr(a);
 
 	if (vector < 0)
 		return 0;
 	a->reg[VLAPIC_ISR + vector / 32].v &= ~(1u << (vector & 31));
-	/* An I/O APIC hears of every vector it says it waits for. */
 	return (uint8_t)vector;
 }
 
@@ -293,15 +295,9 @@ void vlapic_tick(struct vlapic *a, uint64_t now)
 	}
 }
 
-bool vlapic_waits(const struct vlapic *a)
-{
-	return a->irr[0] | a->irr[1] | a->irr[2] | a->irr[3] | a->irr[4] |
-	       a->irr[5] | a->irr[6] | a->irr[7];
-}
-
 bool vlapic_level(const struct vlapic *a, unsigned vector)
 {
-	return a->tmr[vector / 32] & 1u << vector % 32;
+	return a->tmr[vector / 64] & BIT(vector % 64);
 }
 
 /* --- registers ------------------------------------------------------------ */
@@ -332,6 +328,12 @@ static bool readable(const struct vlapic *a, unsigned reg)
 	}
 }
 
+/* Word i of a set of vectors. */
+static uint32_t half(const _Atomic uint64_t *set, unsigned i)
+{
+	return (uint32_t)(set[i / 2] >> i % 2 * 32);
+}
+
 bool vlapic_read(const struct vlapic *a, unsigned reg, uint64_t now,
 		 uint64_t *value)
 {
@@ -343,9 +345,9 @@ bool vlapic_read(const struct vlapic *a, unsigned reg, uint64_t now,
 	else if (reg == VLAPIC_TMCCT)
 		*value = current_count(a, now);
 	else if (reg >= VLAPIC_TMR && reg < VLAPIC_IRR)
-		*value = a->tmr[reg - VLAPIC_TMR];
+		*value = half(a->tmr, reg - VLAPIC_TMR);
 	else if (reg >= VLAPIC_IRR && reg < VLAPIC_ESR)
-		*value |= a->irr[reg - VLAPIC_IRR];
+		*value |= half(a->irr, reg - VLAPIC_IRR);
 	else if (reg == VLAPIC_ICR && vlapic_x2apic(a))
 		*value |= (uint64_t)a->reg[VLAPIC_ICR2].v << 32;
 	return true;
@@ -433,7 +435,7 @@ bool vlapic_write(struct vlapic *a, unsigned reg, uint64_t value, uint64_t now,
 	}
 	switch (reg) {
 	case VLAPIC_EOI:
-		e->eoi = end_of_interrupt(a);
+		e->eoi = vlapic_eoi(a);
 		break;
 	case VLAPIC_ICR:
 		write_icr(a, value, e);
@@ -511,6 +513,11 @@ COLD void vlapic_get(const struct vlapic *a, uint64_t now, uint32_t page[256])
 		page[VLAPIC_ICR2 * 4] = a->reg[VLAPIC_ICR2].v;
 }
 
+static uint64_t words(const uint32_t page[256], unsigned reg)
+{
+	return page[reg * 4] | (uint64_t)page[reg * 4 + 4] << 32;
+}
+
 COLD void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
 {
 	struct vlapic_effect e;
@@ -518,11 +525,13 @@ COLD void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
 	for (unsigned r = VLAPIC_TPR; r < VLAPIC_REGS; r++)
 		if (r != VLAPIC_SELF_IPI)
 			a->reg[r].v = page[r * 4];
-	for (unsigned i = 0; i < 8; i++) {
-		a->tmr[i] = page[(VLAPIC_TMR + i) * 4];
-		a->irr[i] = page[(VLAPIC_IRR + i) * 4] & (i ? ~0u : 0xffff0000);
-		a->reg[VLAPIC_TMR + i].v = a->reg[VLAPIC_IRR + i].v = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		a->tmr[i] = words(page, VLAPIC_TMR + 2 * i);
+		a->irr[i] = words(page, VLAPIC_IRR + 2 * i) &
+			    (i ? ~0ull : ~0xffffull);
 	}
+	for (unsigned r = VLAPIC_TMR; r < VLAPIC_ESR; r++)
+		a->reg[r].v = 0;
 	a->reg[VLAPIC_ISR].v &= 0xffff0000;
 	a->reg[VLAPIC_TPR].v &= 0xff;
 	a->reg[VLAPIC_EOI].v = a->reg[VLAPIC_APR].v = a->reg[VLAPIC_PPR].v = 0;

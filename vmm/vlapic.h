@@ -42,7 +42,7 @@ struct vlapic_cell {
 
 struct vlapic {
 	struct vlapic_cell reg[VLAPIC_REGS]; /* [p] but TMR and IRR, below */
-	_Atomic uint32_t irr[8], tmr[8]; /* [a] */
+	_Atomic uint64_t irr[4], tmr[4]; /* [a] */
 	uint32_t id;		 /* [I] */
 	uint32_t timer_mode;	 /* [p] LVTT's, at the last write */
 	bool changed;		 /* [p] reg or base, and the processor knows not */
@@ -56,7 +56,7 @@ struct vlapic {
 struct vlapic_effect {
 	bool ipi;	/* send `icr` */
 	bool timer;	/* the deadline is another one */
-	uint8_t eoi;	/* 0, or a level-triggered vector left service */
+	uint8_t eoi;	/* 0, or the vector that left service */
 	uint64_t icr;	/* destination in 63:32, as x2APIC has it */
 };
 
@@ -99,6 +99,9 @@ void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
 /* If the timer is due at `now`: raise its interrupt, arm the next. */
 void vlapic_tick(struct vlapic *a, uint64_t now);
 
+/* EOI. Returns the vector that left service, or 0. */
+uint8_t vlapic_eoi(struct vlapic *a);
+
 /* Request `vector`. False: it was requested already, or is below 16. */
 bool vlapic_request(struct vlapic *a, unsigned vector, bool level);
 
@@ -107,7 +110,13 @@ int vlapic_pending(const struct vlapic *a);
 /* Class of the highest request that only the TPR holds off, or 0. */
 unsigned vlapic_class_behind_tpr(const struct vlapic *a);
 /* Does any request wait, masked or not? */
-bool vlapic_waits(const struct vlapic *a);
+static inline bool vlapic_waits(const struct vlapic *a)
+{
+	return atomic_load_explicit(&a->irr[3], memory_order_relaxed) |
+	       atomic_load_explicit(&a->irr[2], memory_order_relaxed) |
+	       atomic_load_explicit(&a->irr[1], memory_order_relaxed) |
+	       atomic_load_explicit(&a->irr[0], memory_order_relaxed);
+}
 /* Was the newest request of `vector` level-triggered? */
 bool vlapic_level(const struct vlapic *a, unsigned vector);
 /* The CPU takes `vector`. */

@@ -168,9 +168,10 @@ unsigned svm_domu_ready(struct vcpu *v)
 	const struct vmcb *b = vmcb_of(v);
 	bool enabled = b->rflags & RFLAGS_IF;
 
-	return enabled | (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
-				    !(b->eventinj & EVENT_V) &&
-				    !queued(v)) << 1;
+	return enabled |
+	       (unsigned)(enabled && !(b->interrupt_shadow & 1) &&
+			  !(b->eventinj & EVENT_V) && !queued(v)) << 1 |
+	       (unsigned)(b->v_intr & V_TPR) << 8;
 }
 
 /*

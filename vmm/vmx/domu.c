@@ -164,13 +164,13 @@ unsigned vmx_domu_ready(struct vcpu *v)
 {
 	bool enabled = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
-	(void)v;
 	return enabled |
 	       (unsigned)(enabled &&
 			  !(vmread(VMCS_GUEST_INTERRUPTIBILITY) &
 			    (BLOCKING_STI | BLOCKING_MOV_SS)) &&
 			  !(vmread(VMCS_ENTRY_INTERRUPTION_INFO) &
-			    INTR_INFO_VALID)) << 1;
+			    INTR_INFO_VALID)) << 1 |
+	       (v->domu->apic.reg[VLAPIC_TPR].v >> 4 & 15) << 8;
 }
 
 void vmx_domu_queue(struct vcpu *v, uint32_t event)
