@@ -8,16 +8,21 @@
  *
  * request  IRR, nmis, init or kicked: what a sender wants seen
  * blocked, running  of struct domu; exchanges are atomic steps
+ * cpu      where it runs, of struct vcpu: another one at any run call
  * poll     struct cpu's word together with the NMI that follows it: the CPU
  *          does not enter the guest, or leaves it, while it is set
  * token    the vCPU's eventfd in ring 3
  *
  * With -DBROKEN_LOOK the vCPU looks for requests before it sets blocked, with
- * -DBROKEN_KICK a sender looks before it asks: both must fail, and do.
+ * -DBROKEN_KICK a sender looks before it asks, with -DBROKEN_MOVE the vCPU
+ * looks before it says where it is: all must fail, and do.
  */
 #define SENDERS 2
+#define CPUS 2
 
-bool request, blocked, running, poll, token;
+bool request, blocked, running, token;
+bool poll[CPUS];
+byte cpu;
 
 /* domu_notify(), and the caller's part in ring 3 */
 inline notify()
@@ -26,7 +31,7 @@ inline notify()
 	:: d_step { blocked -> blocked = false; } token = true
 	:: atomic { !blocked -> skip };
 		if
-		:: running -> poll = true
+		:: running -> to = cpu; poll[to] = true
 		:: !running
 		fi
 	fi
@@ -34,6 +39,8 @@ inline notify()
 
 active [SENDERS] proctype sender()
 {
+	byte to;
+
 	do
 	::
 #ifdef BROKEN_KICK
@@ -49,20 +56,30 @@ active [SENDERS] proctype sender()
 
 active proctype vcpu()
 {
+	byte here;
+
 ring3:	/* the run call: domu_take(), domu_run() */
 	running = true;
+	select (here : 0 .. CPUS - 1);
+#ifndef BROKEN_MOVE
+	cpu = here;
+#endif
 	blocked = false;
 	if
 	:: request -> request = false /* taken: injected */
 	:: !request
 	fi;
+#ifdef BROKEN_MOVE
+	cpu = here;
+#endif
 	/* svm_loop, vmx_loop: poll is looked at with NMIs held off */
 	if
-	:: poll -> poll = false; running = false; goto ring3 /* restarted */
-	:: !poll
+	:: poll[here] -> poll[here] = false; running = false; goto ring3
+	:: !poll[here]
 	fi;
 guest:	if
-	:: poll -> poll = false; running = false; goto ring3
+	:: poll[here] -> poll[here] = false; running = false; goto ring3
+	:: !poll[here] -> goto guest /* it may never exit by itself */
 	:: goto halt
 	:: running = false; goto ring3 /* any other exit */
 	fi;
