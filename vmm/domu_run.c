@@ -99,11 +99,13 @@ static void inject(struct vcpu *v)
 		trace_injected_nmi(v);
 	}
 	if (u->has_apic) {
-		vlapic_tick(&u->apic, rdtsc());
+		if (u->apic.deadline)
+			vlapic_tick(&u->apic, rdtsc());
 		hv->domu_sync(v);
 		waits = vlapic_waits(&u->apic);
 		if (waits) {
-			domu_eoi_sync(v);
+			if (u->eoi_offered)
+				domu_eoi_sync(v);
 			vector = vlapic_pending(&u->apic);
 		}
 	}
@@ -330,12 +332,18 @@ static enum exit_action to_dom0(struct vcpu *v)
 	return RESUME;
 }
 
-/* Has an exit that the VMM handled left something to do? */
-static enum exit_action done(struct vcpu *v)
+/* The instruction is done, and there is something for attend(). */
+static __attribute__((noinline)) enum exit_action done_and_attend(struct vcpu *v)
 {
 	hv->advance(v);
-	proceed(v);
+	attend(v);
 	return RESUME;
+}
+
+/* Has an exit that the VMM handled left something to do? */
+static __attribute__((noinline)) enum exit_action done(struct vcpu *v)
+{
+	return undisturbed(v) ? SKIP : done_and_attend(v);
 }
 
 static enum exit_action halt(struct vcpu *v)
@@ -421,36 +429,36 @@ static enum exit_action rdmsr_exit(struct vcpu *v)
 }
 
 /* EOI and SELF IPI take a short way: they are most of what is written. */
-static enum exit_action x2apic_write(struct vcpu *v, unsigned reg,
-				     uint64_t value)
+static enum exit_action x2apic_write(struct vcpu *v, unsigned reg)
 {
+	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 	struct domu *u = v->domu;
-	bool ok = vlapic_x2apic(&u->apic);
+	bool quick = !u->hw_apic && !u->eoi_offered;
 
-	if (!ok || u->hw_apic || u->eoi_offered) {
-		ok = ok && domu_apic_write(v, reg, value);
-	} else if (reg == VLAPIC_EOI && !value) {
+	if (!vlapic_x2apic(&u->apic)) {
+		gp(v);
+		return RESUME;
+	}
+	if (reg == VLAPIC_EOI && !value && quick) {
 		domu_ended(v, vlapic_eoi(&u->apic));
-	} else if (reg == VLAPIC_SELF_IPI && value <= 0xff) {
+		return done(v);
+	}
+	if (reg == VLAPIC_SELF_IPI && value <= 0xff && quick) {
 		trace_ipi(v->vm, u->apic.id, ICR_SELF | value);
 		vlapic_request(&u->apic, (unsigned)value, false);
-	} else {
-		ok = domu_apic_write(v, reg, value);
+		return done_and_attend(v);
 	}
-	if (ok)
+	if (domu_apic_write(v, reg, value))
 		return done(v);
 	gp(v);
 	return RESUME;
 }
 
-static enum exit_action wrmsr_exit(struct vcpu *v)
+static __attribute__((noinline)) enum exit_action wrmsr_other(struct vcpu *v)
 {
 	uint64_t value = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
-	unsigned reg = (uint32_t)v->gpr[RCX] - MSR_X2APIC;
 	bool ok;
 
-	if (reg < X2APIC_REGS && v->domu->has_apic)
-		return x2apic_write(v, reg, value);
 	if (domu_apic_wrmsr(v, (uint32_t)v->gpr[RCX], value, &ok)) {
 		if (ok)
 			return done(v);
@@ -468,6 +476,15 @@ static enum exit_action wrmsr_exit(struct vcpu *v)
 	}
 	wait_for(v, WAIT_WRMSR);
 	return leave(v, LUV_RUN_WRMSR, (uint32_t)v->gpr[RCX], value, 0);
+}
+
+static enum exit_action wrmsr_exit(struct vcpu *v)
+{
+	unsigned reg = (uint32_t)v->gpr[RCX] - MSR_X2APIC;
+
+	if (reg < X2APIC_REGS && v->domu->has_apic)
+		return x2apic_write(v, reg);
+	return wrmsr_other(v);
 }
 
 static enum exit_action apic_written(struct vcpu *v)
