@@ -10,6 +10,7 @@
 #include "../domu.h"
 #include "../dump.h"
 #include "../mem.h"
+#include "../msr.h"
 #include "../string.h"
 
 #define PIN_INTR_EXITING  BIT(0)
@@ -31,29 +32,37 @@
 static const uint32_t msrs[6] = DOMU_MSRS;
 static uint8_t *msr_bitmap;
 
-static void pass_msr(uint32_t msr)
+static void pass_msr(uint32_t msr, unsigned how)
 {
 	uint8_t *at = msr_bitmap + (msr >= 0xc0000000 ? 1024 : 0);
 
 	msr &= 0x1fff;
 	at[msr / 8] &= (uint8_t)~(1u << msr % 8);
-	at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
+	if (how & MSR_W)
+		at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
 }
 
 void vmx_domu_maps(void)
 {
 	msr_bitmap = mem_need(PAGE_SIZE, PAGE_SIZE, "domU's MSR bitmap");
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
-	for (unsigned i = 0; i < 5; i++)
-		pass_msr(msrs[i]);
-	pass_msr(MSR_IA32_EFER);
-	pass_msr(MSR_IA32_PAT);
-	pass_msr(MSR_IA32_FS_BASE);
-	pass_msr(MSR_IA32_GS_BASE);
+	pass_msr(msrs[MSR_SLOT_KERNEL_GS], MSR_RW);
+	pass_msr(MSR_IA32_EFER, MSR_R);
+	pass_msr(MSR_IA32_PAT, MSR_RW);
+	pass_msr(MSR_IA32_FS_BASE, MSR_RW);
+	pass_msr(MSR_IA32_GS_BASE, MSR_RW);
 	for (uint32_t m = MSR_IA32_SYSENTER_CS; m <= MSR_IA32_SYSENTER_EIP; m++)
-		pass_msr(m);
+		pass_msr(m, MSR_RW);
 	if (machine.hw_apic)
 		vmx_apic_maps(msr_bitmap);
+}
+
+/* What this CPU has in the MSRs whose writes exit from here on. */
+void vmx_domu_cpu(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (!rdmsr_safe(msrs[i], &cpu->msr[i]))
+			cpu->msr[i] = 0;
 }
 
 static void current(struct vcpu *v)
@@ -110,11 +119,72 @@ void vmx_domu_flush(struct vcpu *v)
 	(void)v;
 }
 
-static void msrs_switch(uint64_t *old, const uint64_t *new_)
+static inline __attribute__((always_inline)) void
+switch_msr(const uint64_t *old, const uint64_t *new_, unsigned i)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
-		if (rdmsr_safe(msrs[i], &old[i]) && old[i] != new_[i])
-			wrmsr(msrs[i], new_[i]);
+	if (old[i] != new_[i])
+		wrmsr(msrs[i], new_[i]);
+}
+
+/*
+ * Only KERNEL_GS_BASE changes without an exit, by SWAPGS; the others are known.
+ * TSC_AUX is 0 in both where there is none.
+ */
+static void msrs_switch(uint64_t *old, const uint64_t *new_, bool syscall)
+{
+	old[MSR_SLOT_KERNEL_GS] = rdmsr(msrs[MSR_SLOT_KERNEL_GS]);
+	switch_msr(old, new_, MSR_SLOT_KERNEL_GS);
+	switch_msr(old, new_, MSR_SLOT_TSC_AUX);
+	if (!syscall)
+		return;
+	switch_msr(old, new_, 0);
+	switch_msr(old, new_, 1);
+	switch_msr(old, new_, 2);
+	switch_msr(old, new_, 3);
+}
+
+/* From now on the guest finds its own in the processor when it uses them. */
+static void own_syscall(struct domu *u)
+{
+	if (u->syscall)
+		return;
+	u->syscall = true;
+	for (unsigned i = 0; i < SYSCALL_MSRS; i++)
+		wrmsr(msrs[i], u->msr[i]);
+}
+
+bool vmx_domu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (msr - msrs[0] >= SYSCALL_MSRS)
+		return false;
+	*value = v->domu->msr[msr - msrs[0]];
+	return true;
+}
+
+bool vmx_domu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
+{
+	if (msr - msrs[0] >= SYSCALL_MSRS)
+		return false;
+	own_syscall(v->domu);
+	*ok = wrmsr_safe(msr, value);
+	v->domu->msr[msr - msrs[0]] = rdmsr(msr);
+	return true;
+}
+
+uint64_t vmx_efer(struct vcpu *v, const uint64_t *value)
+{
+	uint64_t now = vmread(VMCS_GUEST_IA32_EFER);
+
+	if (!value)
+		return now;
+	if ((*value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	    ((vmread(VMCS_GUEST_CR0) & CR0_PG) && ((*value ^ now) & EFER_LME)))
+		return ~*value;
+	if (*value & EFER_SCE)
+		own_syscall(v->domu);
+	vmwrite(VMCS_GUEST_IA32_EFER, (*value & ~EFER_LMA) | (now & EFER_LMA));
+	vmx_domu_flush(v);
+	return *value;
 }
 
 static uint64_t read_dr6(void)
@@ -125,27 +195,32 @@ static uint64_t read_dr6(void)
 	return v;
 }
 
-static void write_dr6(uint64_t v)
+/* Most often both have what reset leaves, and the write is slow. */
+static inline uint64_t switch_dr6(uint64_t new_)
 {
-	__asm__ volatile("mov %0, %%dr6" ::"r"(v));
+	uint64_t old = read_dr6();
+
+	if (old != new_)
+		__asm__ volatile("mov %0, %%dr6" ::"r"(new_));
+	return old;
 }
 
 void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
 {
 	struct cpu *cpu = d->cpu;
 
-	msrs_switch(cpu->msr, v->domu->msr);
+	msrs_switch(cpu->msr, v->domu->msr, v->domu->syscall);
 	cpu->cr2 = read_cr2();
 	write_cr2(v->domu->cr2);
-	cpu->dr6 = read_dr6();
-	write_dr6(v->domu->dr6);
+	cpu->dr6 = switch_dr6(v->domu->dr6);
 	current(v);
-	vmwrite(VMCS_HOST_CR3, read_cr3());
-	vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
 	if (v->domu->hw_apic)
 		vmx_apic_enter(v);
-	if (stale)
+	if (stale) { /* perhaps from another CPU */
+		vmwrite(VMCS_HOST_CR3, read_cr3());
+		vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
 		vmx_domu_flush(v);
+	}
 }
 
 void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
@@ -154,9 +229,8 @@ void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
 
 	v->domu->cr2 = read_cr2();
 	write_cr2(cpu->cr2);
-	v->domu->dr6 = read_dr6();
-	write_dr6(cpu->dr6);
-	msrs_switch(v->domu->msr, cpu->msr);
+	v->domu->dr6 = switch_dr6(cpu->dr6);
+	msrs_switch(v->domu->msr, cpu->msr, v->domu->syscall);
 	release(v, d);
 }
 
@@ -376,6 +450,9 @@ COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	memcpy(v->domu->dr, s->dr, sizeof(s->dr));
 	v->domu->dr6 = s->dr6;
 	memcpy(v->domu->msr, &s->star, sizeof(v->domu->msr));
+	if (!(cpuid(0x80000001, 0).d & BIT(27))) /* RDTSCP */
+		v->domu->msr[MSR_SLOT_TSC_AUX] = 0;
+	v->domu->syscall = s->efer & EFER_SCE;
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
 			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));
