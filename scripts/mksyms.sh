@@ -10,6 +10,7 @@ BEGIN {
 	print ".globl symtab_start, symtab_end\nsymtab_start:"
 }
 $1 ~ /^ffffffff/ && $2 ~ /^[tT]$/ && $3 !~ /^\./ {
+	sub(/\..*/, "", $3) # what gcc adds to the name of a part or variant
 	printf "\t.long 0x%s, 9f - symtab_start\n", substr($1, 9)
 	print "\t.pushsection .symtab_names, \"a\""
 	printf "9:\t.asciz \"%s\"\n\t.popsection\n", $3
