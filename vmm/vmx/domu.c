@@ -67,14 +67,14 @@ void vmx_domu_cpu(struct cpu *cpu)
 
 static void current(struct vcpu *v)
 {
-	if (!vmptrld(v->hw_pa))
+	if (!vmptrld(&v->hw_pa))
 		panic("VMPTRLD of %lx failed", v->hw_pa.v);
 }
 
 /* Off this CPU; VMLAUNCH next time. */
 static void release(struct vcpu *v, struct vcpu *d)
 {
-	if (!vmclear(v->hw_pa))
+	if (!vmclear(&v->hw_pa))
 		panic("VMCLEAR of %lx failed", v->hw_pa.v);
 	v->launched = 0;
 	current(d);
@@ -86,7 +86,7 @@ COLD void vmx_domu_init(struct vcpu *v)
 	uint64_t pin, proc;
 
 	*(uint32_t *)v->hw = *(uint32_t *)d->hw; /* revision */
-	if (!vmclear(v->hw_pa))
+	if (!vmclear(&v->hw_pa))
 		panic("VMCLEAR of %lx failed", v->hw_pa.v);
 	current(v);
 	vmx_common_state();
@@ -208,13 +208,14 @@ static inline uint64_t switch_dr6(uint64_t new_)
 void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
 {
 	struct cpu *cpu = d->cpu;
+	struct domu *u = v->domu;
 
-	msrs_switch(cpu->msr, v->domu->msr, v->domu->syscall);
+	msrs_switch(cpu->msr, u->msr, u->syscall);
 	cpu->cr2 = read_cr2();
-	write_cr2(v->domu->cr2);
-	cpu->dr6 = switch_dr6(v->domu->dr6);
+	write_cr2(u->cr2);
+	cpu->dr6 = switch_dr6(u->dr6);
 	current(v);
-	if (v->domu->hw_apic)
+	if (u->hw_apic)
 		vmx_apic_enter(v);
 	if (stale) { /* perhaps from another CPU */
 		vmwrite(VMCS_HOST_CR3, read_cr3());
@@ -226,31 +227,32 @@ void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
 void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
 {
 	struct cpu *cpu = d->cpu;
+	struct domu *u = v->domu;
 
-	v->domu->cr2 = read_cr2();
+	u->cr2 = read_cr2();
 	write_cr2(cpu->cr2);
-	v->domu->dr6 = switch_dr6(cpu->dr6);
-	msrs_switch(v->domu->msr, cpu->msr, v->domu->syscall);
+	u->dr6 = switch_dr6(cpu->dr6);
+	msrs_switch(u->msr, cpu->msr, u->syscall);
 	release(v, d);
 }
 
 unsigned vmx_domu_ready(struct vcpu *v)
 {
-	bool enabled = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+	bool enabled = vmread_core(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
 	(void)v;
 	return enabled |
 	       (unsigned)(enabled &&
-			  !(vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+			  !(vmread_core(VMCS_GUEST_INTERRUPTIBILITY) &
 			    (BLOCKING_STI | BLOCKING_MOV_SS)) &&
-			  !(vmread(VMCS_ENTRY_INTERRUPTION_INFO) &
+			  !(vmread_core(VMCS_ENTRY_INTERRUPTION_INFO) &
 			    INTR_INFO_VALID)) << 1;
 }
 
 void vmx_domu_queue(struct vcpu *v, uint32_t event)
 {
 	(void)v;
-	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+	vmwrite_core(VMCS_ENTRY_INTERRUPTION_INFO,
 		INTR_INFO_VALID | (event & 0xff));
 }
 
@@ -306,12 +308,12 @@ bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 /* Segments in the VMCS's order: ES CS SS DS FS GS LDTR TR. */
 static void get_segment(struct luv_segment *s, unsigned i)
 {
-	uint64_t ar = vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i);
+	uint64_t ar = vmread_core(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i);
 
 	*s = (struct luv_segment){
-		vmread(VMCS_GUEST_ES_BASE + 2 * i),
-		(uint32_t)vmread(VMCS_GUEST_ES_LIMIT + 2 * i),
-		(uint16_t)vmread(VMCS_GUEST_ES_SELECTOR + 2 * i),
+		vmread_core(VMCS_GUEST_ES_BASE + 2 * i),
+		(uint32_t)vmread_core(VMCS_GUEST_ES_LIMIT + 2 * i),
+		(uint16_t)vmread_core(VMCS_GUEST_ES_SELECTOR + 2 * i),
 		(uint16_t)(ar & 0xf0ff),
 	};
 	if (ar & AR_UNUSABLE)
@@ -339,8 +341,8 @@ static void set_segment(const struct luv_segment *s, unsigned i)
 
 static uint64_t guest_cr0(void)
 {
-	return (vmread(VMCS_GUEST_CR0) & ~CR0_NE) |
-	       (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
+	return (vmread_core(VMCS_GUEST_CR0) & ~CR0_NE) |
+	       (vmread_core(VMCS_CR0_READ_SHADOW) & CR0_NE);
 }
 
 COLD void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
@@ -379,14 +381,14 @@ _Static_assert(offsetof(struct luv_vcpu, tsc_aux) ==
 
 void vmx_domu_share(struct vcpu *v, struct luv_shared *s)
 {
-	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	v->gpr[RSP] = vmread_core(VMCS_GUEST_RSP);
 	__builtin_memcpy(s->gpr, v->gpr, sizeof(s->gpr));
-	s->rip = vmread(VMCS_GUEST_RIP);
-	s->rflags = vmread(VMCS_GUEST_RFLAGS);
+	s->rip = vmread_core(VMCS_GUEST_RIP);
+	s->rflags = vmread_core(VMCS_GUEST_RFLAGS);
 	s->cr0 = guest_cr0();
-	s->cr3 = vmread(VMCS_GUEST_CR3);
-	s->cr4 = vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
-	s->efer = vmread(VMCS_GUEST_IA32_EFER);
+	s->cr3 = vmread_core(VMCS_GUEST_CR3);
+	s->cr4 = vmread_core(VMCS_GUEST_CR4) & ~CR4_VMXE;
+	s->efer = vmread_core(VMCS_GUEST_IA32_EFER);
 	get_segment(&s->cs, 1);
 	get_segment(&s->ss, 2);
 	get_segment(&s->fs, 4);
@@ -399,13 +401,13 @@ void vmx_domu_share(struct vcpu *v, struct luv_shared *s)
 
 void vmx_domu_take_back(struct vcpu *v, const struct luv_shared *s)
 {
-	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	uint64_t blocking = vmread_core(VMCS_GUEST_INTERRUPTIBILITY);
 
 	__builtin_memcpy(v->gpr, s->gpr, sizeof(s->gpr));
 	vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
 	vmwrite(VMCS_GUEST_RIP, s->rip);
 	vmwrite(VMCS_GUEST_RFLAGS,
-		(vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)LUV_SHARED_RFLAGS) |
+		(vmread_core(VMCS_GUEST_RFLAGS) & ~(uint64_t)LUV_SHARED_RFLAGS) |
 			(s->rflags & LUV_SHARED_RFLAGS));
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,

@@ -251,7 +251,7 @@ static void vmx_enable(struct cpu *cpu)
 	cpu->vmxon_pa = ptr_hpa(cpu->vmxon);
 	v->hw = vmx_region("a VMCS");
 	v->hw_pa = ptr_hpa(v->hw);
-	if (!vmxon(cpu->vmxon_pa) || !vmclear(v->hw_pa) || !vmptrld(v->hw_pa))
+	if (!vmxon(&cpu->vmxon_pa) || !vmclear(&v->hw_pa) || !vmptrld(&v->hw_pa))
 		panic("VMXON or VMPTRLD failed on CPU %u", cpu->index);
 	host_state();
 	control_state();
