@@ -24,6 +24,8 @@ VMM_CFLAGS = $(CFLAGS_WARN) $(VMM_OPT) -g -ffreestanding -mgeneral-regs-only \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer \
 	-fcf-protection=none -fno-common -ffunction-sections \
 	-Ivmm -Iinclude -MMD -MP
+# Its one frame is between a handler's and the guest's.
+$(B)/vmm/vmx/run.o: VMM_CFLAGS += -fomit-frame-pointer
 VMM_C	:= $(filter-out %_test.c,$(wildcard vmm/*.c vmm/vmx/*.c vmm/svm/*.c))
 VMM_S	:= $(wildcard vmm/*.S vmm/vmx/*.S vmm/svm/*.S)
 VMM_OBJ	:= $(VMM_C:%.c=$(B)/%.o) $(VMM_S:%.S=$(B)/%.o)

@@ -100,7 +100,9 @@ struct cpu {
 	uint32_t record_at;	  /* [p] byte offset of the oldest record */
 	void *fpu;		  /* [I] dom0's extended state while a domU runs */
 	uint64_t xcr0, dr[4];	  /* [p] dom0's, while a domU runs */
-	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
+	uint64_t cr2, dr6;	  /* [p] VMX: the same */
+	uint64_t msr[6];	  /* [p] VMX: dom0's DOMU_MSRS; KERNEL_GS_BASE:
+				     while a domU runs */
 	struct gpaging paging;	  /* [p] dom0's, at its last hypercall */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
 	struct trace *trace;	  /* [I] once set; NULL: no rings */

@@ -6,6 +6,7 @@
  */
 #include "dom0.h"
 #include "exit.h"
+#include "hist_exit.h"
 #include "hv.h"
 
 #define LEAF1_ECX_VMX	     BIT(5)
@@ -80,12 +81,10 @@ static void mirror(struct vcpu *v, uint32_t leaf, struct cpuid *r)
 	}
 }
 
-/* Leaf and sub-leaf are not what gpr[] holds any more: the answer is. */
-static __attribute__((noinline)) enum exit_action
-special(struct vcpu *v, uint32_t leaf, uint32_t sub)
+static __attribute__((noinline)) enum exit_action special(struct vcpu *v)
 {
-	struct cpuid r = { (uint32_t)v->gpr[RAX], (uint32_t)v->gpr[RBX],
-			   (uint32_t)v->gpr[RCX], (uint32_t)v->gpr[RDX] };
+	uint32_t leaf = (uint32_t)v->gpr[RAX], sub = (uint32_t)v->gpr[RCX];
+	struct cpuid r = cpuid(leaf, sub);
 
 	if (leaf >> 28 == HYPERVISOR_FIRST >> 28)
 		r = hypervisor_leaf(leaf);
@@ -102,16 +101,17 @@ special(struct vcpu *v, uint32_t leaf, uint32_t sub)
 
 enum exit_action cpuid_exit(struct vcpu *v)
 {
-	uint64_t a = (uint32_t)v->gpr[RAX], c = (uint32_t)v->gpr[RCX], b, d;
-	uint32_t leaf = (uint32_t)a, sub = (uint32_t)c;
+	uint32_t leaf = hist_low(&v->gpr[RAX]), sub = hist_low(&v->gpr[RCX]);
+	uint64_t a, b, c, d;
 
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (LEAF_BIT(leaf) & SPECIAL_LEAVES ||
+	    leaf - HYPERVISOR_FIRST < BIT(28))
+		return special(v);
+	__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d)
+			 : "a"(leaf), "c"(sub));
 	v->gpr[RAX] = a;
 	v->gpr[RBX] = b;
 	v->gpr[RCX] = c;
 	v->gpr[RDX] = d;
-	if (LEAF_BIT(leaf) & SPECIAL_LEAVES ||
-	    leaf >> 28 == HYPERVISOR_FIRST >> 28)
-		return special(v, leaf, sub);
 	return SKIP;
 }

@@ -50,7 +50,8 @@ struct domu {
 	uint64_t xcr0;		/* [p] */
 	uint64_t dr[4], dr6, cr2; /* [p] while it does not run; dr: or !drs */
 	bool drs;		/* [p] DR0-3 are switched; else, to use one exits */
-	uint64_t msr[6];	/* [p] VMX: DOMU_MSRS, while it does not run */
+	uint64_t msr[6];	/* [p] VMX: DOMU_MSRS; KERNEL_GS_BASE: while
+				   it does not run */
 	uint64_t tsc_offset, tsc_adjust; /* [p] */
 	_Atomic uint32_t running; /* [a] a CPU is in it */
 	_Atomic uint32_t blocked; /* [a] it sleeps in ring 3: wake it */
@@ -63,6 +64,7 @@ struct domu {
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
 	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
+	bool syscall;		/* [p] VMX: MSRs of SYSCALL are switched */
 	bool window;		/* [p] exit when interrupts can be taken */
 	bool queued;		/* [p] the caller's event is taken */
 	union {
@@ -89,11 +91,12 @@ _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
 #define DOMU_SIPI BIT(8) /* in domu.init: vector below, INIT came before */
 #define DOMU_INIT BIT(9)
 
-/* The MSRs that VMX does not switch and a guest changes unseen. */
+/* The MSRs that VMX does not switch: SYSCALL's four first. */
 #define DOMU_MSRS                                                              \
-	{ 0xc0000081 /* STAR */, 0xc0000082 /* LSTAR */,                       \
-	  0xc0000083 /* CSTAR */, 0xc0000084 /* FMASK */,                      \
-	  0xc0000102 /* KERNEL_GS_BASE */, 0xc0000103 /* TSC_AUX */ }
+	{ MSR_IA32_STAR, 0xc0000082 /* LSTAR */, 0xc0000083 /* CSTAR */,       \
+	  0xc0000084 /* FMASK */, 0xc0000102 /* KERNEL_GS_BASE */,             \
+	  MSR_IA32_TSC_AUX }
+enum { SYSCALL_MSRS = 4, MSR_SLOT_KERNEL_GS = 4, MSR_SLOT_TSC_AUX = 5 };
 
 /* Once, boot CPU: token, tables. */
 void domu_init(void);

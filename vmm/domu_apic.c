@@ -320,7 +320,7 @@ bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
 	else if (msr == MSR_PV_EOI && u->has_apic)
 		*value = u->pv_eoi;
 	else
-		return false;
+		return hv->domu_rdmsr && hv->domu_rdmsr(v, msr, value);
 	return true;
 }
 
@@ -359,6 +359,6 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 	else if (msr == MSR_PV_EOI && u->has_apic)
 		*ok = false;
 	else
-		return false;
+		return hv->domu_wrmsr && hv->domu_wrmsr(v, msr, value, ok);
 	return true;
 }

@@ -120,7 +120,8 @@ static bool segments_ok(const struct luv_vcpu *s)
 	return canonical(s->gdt_base) && canonical(s->idt_base) &&
 	       canonical(s->sysenter_esp) && canonical(s->sysenter_eip) &&
 	       canonical(s->lstar) && canonical(s->cstar) &&
-	       canonical(s->kernel_gs_base) &&
+	       canonical(s->kernel_gs_base) && !(s->sfmask >> 32) &&
+	       !(s->tsc_aux >> 32) &&
 	       s->gdt_limit <= 0xffff && s->idt_limit <= 0xffff;
 }
 

@@ -40,9 +40,10 @@ static inline struct vcpu *exit_handle(struct vcpu *v,
 		exit_inject_nmi(v);
 	exit_account(v, x, rdtsc());
 	next = v->cpu->current;
-	if (__builtin_expect(next != v, 0))
-		domu_release(v);
-	return next;
+	if (__builtin_expect(next == v, 1))
+		return v;
+	domu_release(v);
+	return this_cpu()->current;
 }
 
 /* Handlers of their own files. */

@@ -75,14 +75,18 @@ struct luv_exit_stat hist_kind(const struct hist *h, unsigned kind);
 unsigned hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
 		   unsigned max);
 
+#define HIST_FIRST 12u /* half + 2 * log of 0 ticks */
+_Static_assert(LUV_HIST_UNIT == 16, "HIST_FIRST");
+
 static inline void hist_count(struct hist_row *row, uint64_t ticks)
 {
-	uint32_t n = (uint32_t)ticks / LUV_HIST_UNIT + 2;
-	unsigned shift = 30u - (unsigned)__builtin_clz(n); /* n >> shift: 2, 3 */
+	uint64_t n = (uint32_t)ticks + 2ull * LUV_HIST_UNIT;
+	unsigned log = (unsigned)__builtin_clzll(n) ^ 63;
+	uint32_t half = (uint32_t)(n >> (log - 1)); /* 2 or 3 */
 
 	row->count++;
 	row->ticks += ticks;
-	row->bucket[(n >> shift) + 2 * shift - 2]++;
+	row->bucket[half + 2 * log - HIST_FIRST]++;
 }
 
 static inline struct hist_row *hist_row(const struct hist *h, unsigned kind)

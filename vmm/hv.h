@@ -114,6 +114,13 @@ struct hv_ops {
 	void (*domu_take_back)(struct vcpu *v, const struct luv_shared *s);
 	/* While it is the CPU's current vCPU: the state that a SIPI starts. */
 	void (*domu_reset)(struct vcpu *v, uint16_t cs, uint16_t ip);
+	/*
+	 * MSRs that no one else knows; NULL: none. False: not one of them;
+	 * *ok: no #GP.
+	 */
+	bool (*domu_rdmsr)(struct vcpu *v, uint32_t msr, uint64_t *value);
+	bool (*domu_wrmsr)(struct vcpu *v, uint32_t msr, uint64_t value,
+			   bool *ok);
 	/* v->domu->tsc_offset has changed. */
 	void (*domu_tsc)(struct vcpu *v);
 	/*

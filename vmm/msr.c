@@ -6,6 +6,7 @@
 #include "msr.h"
 #include "console.h"
 #include "dom0.h"
+#include "domu.h"
 #include "lapic.h"
 #include "mem.h"
 #include "smp.h"
@@ -91,6 +92,18 @@ static bool mtrr_write(uint32_t msr, uint64_t value)
 		return false;
 	if (old != value)
 		dom0_mtrr_changed();
+	return true;
+}
+
+/* What a world switch brings back without a look at what was there. */
+static bool kept_write(uint32_t msr, uint64_t value)
+{
+	unsigned slot = msr == MSR_IA32_TSC_AUX ? MSR_SLOT_TSC_AUX :
+						  msr - MSR_IA32_STAR;
+
+	if (!wrmsr_safe(msr, value))
+		return false;
+	this_cpu()->msr[slot] = rdmsr(msr); /* without bits there are not */
 	return true;
 }
 

@@ -72,8 +72,10 @@
 #define MSR_IA32_X2APIC_BASE	  0x800 /* register 0; ICR is 0x830 */
 #define MSR_IA32_X2APIC_ICR	  0x830
 #define MSR_IA32_EFER		  0xc0000080
+#define MSR_IA32_STAR		  0xc0000081
 #define MSR_IA32_FS_BASE	  0xc0000100
 #define MSR_IA32_GS_BASE	  0xc0000101
+#define MSR_IA32_TSC_AUX	  0xc0000103
 /* APM volume 2, "MSR Cross-Reference" */
 #define MSR_PATCH_LOADER 0xc0010020
 #define MSR_VM_CR	 0xc0010114

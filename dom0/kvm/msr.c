@@ -13,6 +13,7 @@
 #define MCG_SER_P    (UINT64_C(1) << 24)
 #define CLOCK_ON     UINT64_C(1)
 #define MSRS_MAX     4096 /* entries of one KVM_GET_MSRS: more than KVM's 256 */
+#define MSR_TSC_AUX  0xc0000103u
 #define HYPERV_FIRST 0x40000000u
 #define HYPERV_LAST  0x400001ffu
 
@@ -127,6 +128,8 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool host)
 		return false;
 	switch ((enum row_kind)r->kind) {
 	case ROW_REG:
+		if (msr == MSR_TSC_AUX && value >> 32)
+			return false;
 		*member(vcpu_change(v), r) = value;
 		return true;
 	case ROW_KEEP:

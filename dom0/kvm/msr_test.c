@@ -99,6 +99,9 @@ static void registers_are_the_vcpus(void **state)
 	assert_true(cpu.s_dirty);
 	cpu.s.star = 5;
 	assert_int_equal(get(0xc0000081), 5);
+	assert_true(msr_write(&cpu, 0xc0000103, 7, false));
+	assert_false(msr_write(&cpu, 0xc0000103, 1ull << 32, false));
+	assert_int_equal(cpu.s.tsc_aux, 7);
 }
 
 static void every_kept_msr_is_its_own(void **state)

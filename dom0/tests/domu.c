@@ -168,6 +168,25 @@ static void device_state(long vm, uint8_t *ram, struct luv_vcpu *s)
 	expect(e == 0, "vcpu_set: %ld", e);
 }
 
+/* What WRMSR would refuse. */
+static void refused_state(long vm)
+{
+	static struct luv_vcpu s;
+	uint64_t *const bad[] = { &s.lstar, &s.cstar, &s.sfmask,
+				  &s.kernel_gs_base, &s.tsc_aux };
+	long e = luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&s, 0,
+			  0);
+
+	expect(e == 0, "vcpu_get: %ld", e);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		*bad[i] ^= 1ul << 62;
+		e = luv_call(LUV_CALL_vcpu_set, (uint64_t)vm, 0, (uintptr_t)&s,
+			     0, 0);
+		expect(e == -LUV_EINVAL, "vcpu_set of a bad MSR %u: %ld", i, e);
+		*bad[i] ^= 1ul << 62;
+	}
+}
+
 static long share(long vm, const void *at)
 {
 	return luv_call(LUV_CALL_vcpu_share, (uint64_t)vm, 0, (uintptr_t)at, 0,
@@ -229,6 +248,7 @@ int main(void)
 	expect(e == 0, "vm_slot: %ld", e);
 	plain_guest(vm, ram);
 	shared_guest(vm, ram);
+	refused_state(vm);
 	if (fork() == 0) {
 		e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
 		_exit(e == -LUV_EPERM ? 0 : 1);

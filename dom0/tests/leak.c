@@ -7,7 +7,8 @@
  * change all the time. A guest fills its registers, exits, is resumed, spins
  * through some interrupts of dom0's, and stores what it finds. dom0 fills its
  * own before each call and compares behind it; the registers that its kernel
- * needs are only compared. With "breakpoints" those in DR7 are on: not for
+ * needs are only compared. Where SYSCALL is on the guest executes it, for what
+ * the processor has in its MSRs. With "breakpoints" those in DR7 are on: not for
  * QEMU's TCG, which loses count of them at VMRUN.
  */
 #include "test.h"
@@ -35,36 +36,47 @@
 #define STORED	  0x81
 #define CR0_ON	  0x80000033u /* PG NE ET MP PE */
 #define CR4_ON	  0x00040628u /* OSXSAVE OSXMMEXCPT OSFXSR PAE DE */
-#define EFER_ON	  0x501u      /* LMA LME SCE */
+#define EFER_ON	  0x500u      /* LMA LME */
+#define EFER_SCE  1u
+#define EFER_NXE  0x800u
 #define RFLAGS_ON 0x202u
 #define TSC_AUX	  0xc0000103u
+#define ENTRIES	  0x100000u /* where LSTAR leads, 16 bytes each */
+#define SLOTS	  4096u
+#define FLAGS_ON  0xad7u    /* at SYSCALL */
 
 /* Loaded and stored by the guest, but tsc_aux, which it only reads. */
 static const uint32_t msrs[] = {
-	0x174,	    0x175,	0x176,	    0x277,	0xc0000081, 0xc0000082,
-	0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
+	0xc0000080, 0x174,	0x175,	    0x176,	0x277,	    0xc0000081,
+	0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
 };
 #define MSRS	(sizeof(msrs) / sizeof(msrs[0]))
-#define MSR_PAT 3
-#define MSR_SFM 7
+#define MSR_EFER 0
+#define MSR_SYSENTER_CS 1
+#define MSR_PAT 4
+#define MSR_STAR 5
+#define MSR_LSTAR 6
+#define MSR_SFM 8
 
 struct regs {
 	uint64_t gpr[16]; /* in the order of their numbers */
 	uint64_t dr[4], dr6, dr7;
 	uint64_t cr2, cr8, tsc_aux;
 	uint64_t msr[MSRS];
+	uint64_t entry, entry_cs, entry_flags; /* only seen: of SYSCALL */
 	_Alignas(64) uint8_t fpu[FPU_SIZE];
 };
 _Static_assert(offsetof(struct regs, dr) == 0x80 &&
 	       offsetof(struct regs, cr2) == 0xb0 &&
 	       offsetof(struct regs, msr) == 0xc8 &&
+	       offsetof(struct regs, entry) == 0x128 &&
 	       offsetof(struct regs, fpu) == 0x140, "the guest knows them");
 
 /*
  * The guest. Its MSRs' numbers are at 18100h. Absolute addresses: it runs at
  * CODE, not where it lies here.
  */
-extern const uint8_t guest[], guest_store[], guest_end[];
+extern const uint8_t guest[], guest_first[], guest_entry[], guest_end[];
 __asm__(".pushsection .rodata\n"
 	".set WANT, 0x10000; .set SEEN, 0x14000\n"
 	"guest:\n"
@@ -86,7 +98,7 @@ __asm__(".pushsection .rodata\n"
 	"	mov WANT + 0xcc(, %rbx, 8), %edx\n"
 	"	wrmsr\n"
 	"	inc %ebx\n"
-	"	cmp $11, %ebx\n"
+	"	cmp $12, %ebx\n"
 	"	jne 1b\n"
 	"	mov 0x18008, %eax\n"
 	"	xor %edx, %edx\n"
@@ -105,7 +117,14 @@ __asm__(".pushsection .rodata\n"
 	"	out %al, $0x80\n"
 	"2:	decl 0x18000\n"
 	"	jns 2b\n"
-	"guest_store:\n"
+	"	jmp 3f\n"
+	"guest_first:\n"
+	"	mov $0xc0000080, %ecx\n"
+	"	mov WANT + 0xc8, %eax\n"
+	"	wrmsr\n"
+	"	xor %eax, %eax\n"
+	"	xor %ecx, %ecx\n"
+	"3:\n"
 	"	mov %rax, SEEN + 0x00\n"
 	"	mov %rcx, SEEN + 0x08\n"
 	"	mov %rdx, SEEN + 0x10\n"
@@ -135,15 +154,32 @@ __asm__(".pushsection .rodata\n"
 	"	rdtscp\n"
 	"	mov %rcx, SEEN + 0xc0\n"
 	"	xor %ebx, %ebx\n"
-	"3:	mov 0x18100(, %rbx, 4), %ecx\n"
+	"4:	mov 0x18100(, %rbx, 4), %ecx\n"
 	"	rdmsr\n"
 	"	mov %eax, SEEN + 0xc8(, %rbx, 8)\n"
 	"	mov %edx, SEEN + 0xcc(, %rbx, 8)\n"
 	"	inc %ebx\n"
-	"	cmp $11, %ebx\n"
-	"	jne 3b\n"
-	"	out %al, $0x81\n"
+	"	cmp $12, %ebx\n"
+	"	jne 4b\n"
+	"	testb $1, WANT + 0xc8\n"
+	"	jz 5f\n"
+	"	mov $0x1c000, %esp\n"
+	"	push $0xad7\n"
+	"	popf\n"
+	"	syscall\n"
+	"5:	out %al, $0x81\n"
 	"	jmp guest\n"
+	"guest_entry:\n" /* called at LSTAR */
+	"	pushf\n"
+	"	popq SEEN + 0x138\n"
+	"	mov %cs, %eax\n"
+	"	mov %rax, SEEN + 0x130\n"
+	"	pop %rax\n"
+	"	sub $5, %rax\n"
+	"	mov %rax, SEEN + 0x128\n"
+	"	push %r11\n"
+	"	popf\n"
+	"	jmp *%rcx\n"
 	"guest_end:\n"
 	".popsection\n");
 
@@ -277,7 +313,10 @@ static void fill(struct regs *r, unsigned who)
 	r->cr8 = pattern() & 0xf;
 	for (unsigned i = 0; i < MSRS; i++)
 		r->msr[i] = canonical();
-	r->msr[0] &= 0xffff; /* SYSENTER_CS */
+	r->msr[MSR_EFER] = EFER_ON | (pattern() & (EFER_SCE | EFER_NXE));
+	r->msr[MSR_SYSENTER_CS] &= 0xffff;
+	r->msr[MSR_STAR] &= ~(3ul << 32); /* RPL */
+	r->msr[MSR_LSTAR] = ENTRIES + pattern() % SLOTS * 16;
 	r->msr[MSR_SFM] &= 0xffffffff;
 	r->msr[MSR_PAT] = pattern() & 1 ? 0x0001040506070600 :
 					  0x0407000106050706;
@@ -325,6 +364,13 @@ static void same_regs(const char *who, const struct regs *s,
 	for (unsigned i = 0; i < MSRS; i++)
 		same(who, "MSR", msrs[i], s->msr[i], w->msr[i]);
 	same_fpu(who, s->fpu, w->fpu);
+	if (!(w->msr[MSR_EFER] & EFER_SCE))
+		return;
+	same(who, "SYSCALL's RIP", 0, s->entry, w->msr[MSR_LSTAR]);
+	same(who, "SYSCALL's CS", 0, s->entry_cs,
+	     w->msr[MSR_STAR] >> 32 & 0xfffc);
+	same(who, "SYSCALL's RFLAGS", 0, s->entry_flags | 2,
+	     (FLAGS_ON & ~w->msr[MSR_SFM]) | 2);
 }
 
 /* --- guests ------------------------------------------------------------------------ */
@@ -436,7 +482,7 @@ static void state(struct guest *g, bool first)
 		s.cr4 = CR4_ON;
 		s.efer = EFER_ON;
 		s.rflags = RFLAGS_ON;
-		s.rip = CODE + (uint64_t)(guest_store - guest);
+		s.rip = CODE + (uint64_t)(guest_first - guest);
 		s.xcr0 = xcr0;
 	}
 	s.tsc_aux = g->want.tsc_aux;
@@ -452,14 +498,25 @@ static void first_look(struct guest *g)
 	w->tsc_aux = (uint32_t)pattern();
 	w->dr6 = 0xffff0ff0;
 	w->dr7 = 0x400;
+	w->msr[MSR_EFER] = EFER_ON | EFER_SCE;
 	w->msr[MSR_PAT] = 0x0007040600070406;
 	w->fpu[0] = 0x7f; /* XRSTOR's, of what is not in use */
 	w->fpu[1] = 0x03;
 	w->fpu[25] = 0x1f;
 	w->fpu[24] = 0x80;
 	state(g, true);
+	memcpy(regs_at(g, WANT), w, sizeof(*w));
 	expect(run(g) == STORED, "%s does not begin", g->name);
 	same_regs(g->name, regs_at(g, SEEN), w);
+}
+
+/* A CALL of the guest's guest_entry. */
+static void entry_at(const struct guest *g, uint32_t gpa)
+{
+	uint32_t offset = CODE + (uint32_t)(guest_entry - guest) - (gpa + 5);
+
+	g->ram[gpa] = 0xe8;
+	memcpy(g->ram + gpa + 1, &offset, 4);
 }
 
 static void guest_new(struct guest *g, const uint64_t token[2])
@@ -482,6 +539,9 @@ static void guest_new(struct guest *g, const uint64_t token[2])
 	memcpy(g->ram + CODE, guest, (size_t)(guest_end - guest));
 	numbers = (uint32_t *)(void *)(g->ram + 0x18100);
 	memcpy(numbers, msrs, sizeof(msrs));
+	entry_at(g, 0); /* SYSCALL before LSTAR is written */
+	for (unsigned i = 0; i < SLOTS; i++)
+		entry_at(g, ENTRIES + 16 * i);
 	*(uint32_t *)(void *)(g->ram + MASK) = (uint32_t)xcr0;
 	first_look(g);
 }

@@ -10,6 +10,7 @@
 #include "../domu.h"
 #include "../dump.h"
 #include "../mem.h"
+#include "../msr.h"
 #include "../string.h"
 
 #define PIN_INTR_EXITING  BIT(0)
@@ -31,41 +32,49 @@
 static const uint32_t msrs[6] = DOMU_MSRS;
 static uint8_t *msr_bitmap;
 
-static void pass_msr(uint32_t msr)
+static void pass_msr(uint32_t msr, unsigned how)
 {
 	uint8_t *at = msr_bitmap + (msr >= 0xc0000000 ? 1024 : 0);
 
 	msr &= 0x1fff;
 	at[msr / 8] &= (uint8_t)~(1u << msr % 8);
-	at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
+	if (how & MSR_W)
+		at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
 }
 
 void vmx_domu_maps(void)
 {
 	msr_bitmap = mem_need(PAGE_SIZE, PAGE_SIZE, "domU's MSR bitmap");
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
-	for (unsigned i = 0; i < 5; i++)
-		pass_msr(msrs[i]);
-	pass_msr(MSR_IA32_EFER);
-	pass_msr(MSR_IA32_PAT);
-	pass_msr(MSR_IA32_FS_BASE);
-	pass_msr(MSR_IA32_GS_BASE);
+	pass_msr(msrs[MSR_SLOT_KERNEL_GS], MSR_RW);
+	pass_msr(MSR_IA32_EFER, MSR_R);
+	pass_msr(MSR_IA32_PAT, MSR_RW);
+	pass_msr(MSR_IA32_FS_BASE, MSR_RW);
+	pass_msr(MSR_IA32_GS_BASE, MSR_RW);
 	for (uint32_t m = MSR_IA32_SYSENTER_CS; m <= MSR_IA32_SYSENTER_EIP; m++)
-		pass_msr(m);
+		pass_msr(m, MSR_RW);
 	if (machine.hw_apic)
 		vmx_apic_maps(msr_bitmap);
 }
 
+/* What this CPU has in the MSRs whose writes exit from here on. */
+void vmx_domu_cpu(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (!rdmsr_safe(msrs[i], &cpu->msr[i]))
+			cpu->msr[i] = 0;
+}
+
 static void current(struct vcpu *v)
 {
-	if (!vmptrld(v->hw_pa))
+	if (!vmptrld(&v->hw_pa))
 		panic("VMPTRLD of %lx failed", v->hw_pa.v);
 }
 
 /* Off this CPU; VMLAUNCH next time. */
 static void release(struct vcpu *v, struct vcpu *d)
 {
-	if (!vmclear(v->hw_pa))
+	if (!vmclear(&v->hw_pa))
 		panic("VMCLEAR of %lx failed", v->hw_pa.v);
 	v->launched = 0;
 	current(d);
@@ -77,7 +86,7 @@ COLD void vmx_domu_init(struct vcpu *v)
 	uint64_t pin, proc;
 
 	*(uint32_t *)v->hw = *(uint32_t *)d->hw; /* revision */
-	if (!vmclear(v->hw_pa))
+	if (!vmclear(&v->hw_pa))
 		panic("VMCLEAR of %lx failed", v->hw_pa.v);
 	current(v);
 	vmx_common_state();
@@ -110,11 +119,72 @@ void vmx_domu_flush(struct vcpu *v)
 	(void)v;
 }
 
-static void msrs_switch(uint64_t *old, const uint64_t *new_)
+static inline __attribute__((always_inline)) void
+switch_msr(const uint64_t *old, const uint64_t *new_, unsigned i)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
-		if (rdmsr_safe(msrs[i], &old[i]) && old[i] != new_[i])
-			wrmsr(msrs[i], new_[i]);
+	if (old[i] != new_[i])
+		wrmsr(msrs[i], new_[i]);
+}
+
+/*
+ * Only KERNEL_GS_BASE changes without an exit, by SWAPGS; the others are known.
+ * TSC_AUX is 0 in both where there is none.
+ */
+static void msrs_switch(uint64_t *old, const uint64_t *new_, bool syscall)
+{
+	old[MSR_SLOT_KERNEL_GS] = rdmsr(msrs[MSR_SLOT_KERNEL_GS]);
+	switch_msr(old, new_, MSR_SLOT_KERNEL_GS);
+	switch_msr(old, new_, MSR_SLOT_TSC_AUX);
+	if (!syscall)
+		return;
+	switch_msr(old, new_, 0);
+	switch_msr(old, new_, 1);
+	switch_msr(old, new_, 2);
+	switch_msr(old, new_, 3);
+}
+
+/* From now on the guest finds its own in the processor when it uses them. */
+static void own_syscall(struct domu *u)
+{
+	if (u->syscall)
+		return;
+	u->syscall = true;
+	for (unsigned i = 0; i < SYSCALL_MSRS; i++)
+		wrmsr(msrs[i], u->msr[i]);
+}
+
+bool vmx_domu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (msr - msrs[0] >= SYSCALL_MSRS)
+		return false;
+	*value = v->domu->msr[msr - msrs[0]];
+	return true;
+}
+
+bool vmx_domu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
+{
+	if (msr - msrs[0] >= SYSCALL_MSRS)
+		return false;
+	own_syscall(v->domu);
+	*ok = wrmsr_safe(msr, value);
+	v->domu->msr[msr - msrs[0]] = rdmsr(msr);
+	return true;
+}
+
+uint64_t vmx_efer(struct vcpu *v, const uint64_t *value)
+{
+	uint64_t now = vmread(VMCS_GUEST_IA32_EFER);
+
+	if (!value)
+		return now;
+	if ((*value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	    ((vmread(VMCS_GUEST_CR0) & CR0_PG) && ((*value ^ now) & EFER_LME)))
+		return ~*value;
+	if (*value & EFER_SCE)
+		own_syscall(v->domu);
+	vmwrite(VMCS_GUEST_IA32_EFER, (*value & ~EFER_LMA) | (now & EFER_LMA));
+	vmx_domu_flush(v);
+	return *value;
 }
 
 static uint64_t read_dr6(void)
@@ -125,50 +195,56 @@ static uint64_t read_dr6(void)
 	return v;
 }
 
-static void write_dr6(uint64_t v)
+/* Most often both have what reset leaves, and the write is slow. */
+static inline uint64_t switch_dr6(uint64_t new_)
 {
-	__asm__ volatile("mov %0, %%dr6" ::"r"(v));
+	uint64_t old = read_dr6();
+
+	if (old != new_)
+		__asm__ volatile("mov %0, %%dr6" ::"r"(new_));
+	return old;
 }
 
 void vmx_domu_enter(struct vcpu *d, struct vcpu *v, bool stale)
 {
 	struct cpu *cpu = d->cpu;
+	struct domu *u = v->domu;
 
-	msrs_switch(cpu->msr, v->domu->msr);
+	msrs_switch(cpu->msr, u->msr, u->syscall);
 	cpu->cr2 = read_cr2();
-	write_cr2(v->domu->cr2);
-	cpu->dr6 = read_dr6();
-	write_dr6(v->domu->dr6);
+	write_cr2(u->cr2);
+	cpu->dr6 = switch_dr6(u->dr6);
 	current(v);
-	vmwrite(VMCS_HOST_CR3, read_cr3());
-	vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
-	if (v->domu->hw_apic)
+	if (u->hw_apic)
 		vmx_apic_enter(v);
-	if (stale)
+	if (stale) { /* perhaps from another CPU */
+		vmwrite(VMCS_HOST_CR3, read_cr3());
+		vmwrite(VMCS_HOST_RSP, cpu->host_rsp);
 		vmx_domu_flush(v);
+	}
 }
 
 void vmx_domu_leave(struct vcpu *d, struct vcpu *v)
 {
 	struct cpu *cpu = d->cpu;
+	struct domu *u = v->domu;
 
-	v->domu->cr2 = read_cr2();
+	u->cr2 = read_cr2();
 	write_cr2(cpu->cr2);
-	v->domu->dr6 = read_dr6();
-	write_dr6(cpu->dr6);
-	msrs_switch(v->domu->msr, cpu->msr);
+	u->dr6 = switch_dr6(cpu->dr6);
+	msrs_switch(u->msr, cpu->msr, u->syscall);
 	release(v, d);
 }
 
 unsigned vmx_domu_ready(struct vcpu *v)
 {
-	bool enabled = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+	bool enabled = vmread_core(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
 	return enabled |
 	       (unsigned)(enabled &&
-			  !(vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+			  !(vmread_core(VMCS_GUEST_INTERRUPTIBILITY) &
 			    (BLOCKING_STI | BLOCKING_MOV_SS)) &&
-			  !(vmread(VMCS_ENTRY_INTERRUPTION_INFO) &
+			  !(vmread_core(VMCS_ENTRY_INTERRUPTION_INFO) &
 			    INTR_INFO_VALID)) << 1 |
 	       (v->domu->apic.reg[VLAPIC_TPR].v >> 4 & 15) << 8;
 }
@@ -176,7 +252,7 @@ unsigned vmx_domu_ready(struct vcpu *v)
 void vmx_domu_queue(struct vcpu *v, uint32_t event)
 {
 	(void)v;
-	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+	vmwrite_core(VMCS_ENTRY_INTERRUPTION_INFO,
 		INTR_INFO_VALID | (event & 0xff));
 }
 
@@ -232,12 +308,12 @@ bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 /* Segments in the VMCS's order: ES CS SS DS FS GS LDTR TR. */
 static void get_segment(struct luv_segment *s, unsigned i)
 {
-	uint64_t ar = vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i);
+	uint64_t ar = vmread_core(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i);
 
 	*s = (struct luv_segment){
-		vmread(VMCS_GUEST_ES_BASE + 2 * i),
-		(uint32_t)vmread(VMCS_GUEST_ES_LIMIT + 2 * i),
-		(uint16_t)vmread(VMCS_GUEST_ES_SELECTOR + 2 * i),
+		vmread_core(VMCS_GUEST_ES_BASE + 2 * i),
+		(uint32_t)vmread_core(VMCS_GUEST_ES_LIMIT + 2 * i),
+		(uint16_t)vmread_core(VMCS_GUEST_ES_SELECTOR + 2 * i),
 		(uint16_t)(ar & 0xf0ff),
 	};
 	if (ar & AR_UNUSABLE)
@@ -265,8 +341,8 @@ static void set_segment(const struct luv_segment *s, unsigned i)
 
 static uint64_t guest_cr0(void)
 {
-	return (vmread(VMCS_GUEST_CR0) & ~CR0_NE) |
-	       (vmread(VMCS_CR0_READ_SHADOW) & CR0_NE);
+	return (vmread_core(VMCS_GUEST_CR0) & ~CR0_NE) |
+	       (vmread_core(VMCS_CR0_READ_SHADOW) & CR0_NE);
 }
 
 COLD void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
@@ -305,14 +381,14 @@ _Static_assert(offsetof(struct luv_vcpu, tsc_aux) ==
 
 void vmx_domu_share(struct vcpu *v, struct luv_shared *s)
 {
-	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	v->gpr[RSP] = vmread_core(VMCS_GUEST_RSP);
 	__builtin_memcpy(s->gpr, v->gpr, sizeof(s->gpr));
-	s->rip = vmread(VMCS_GUEST_RIP);
-	s->rflags = vmread(VMCS_GUEST_RFLAGS);
+	s->rip = vmread_core(VMCS_GUEST_RIP);
+	s->rflags = vmread_core(VMCS_GUEST_RFLAGS);
 	s->cr0 = guest_cr0();
-	s->cr3 = vmread(VMCS_GUEST_CR3);
-	s->cr4 = vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
-	s->efer = vmread(VMCS_GUEST_IA32_EFER);
+	s->cr3 = vmread_core(VMCS_GUEST_CR3);
+	s->cr4 = vmread_core(VMCS_GUEST_CR4) & ~CR4_VMXE;
+	s->efer = vmread_core(VMCS_GUEST_IA32_EFER);
 	get_segment(&s->cs, 1);
 	get_segment(&s->ss, 2);
 	get_segment(&s->fs, 4);
@@ -325,13 +401,13 @@ void vmx_domu_share(struct vcpu *v, struct luv_shared *s)
 
 void vmx_domu_take_back(struct vcpu *v, const struct luv_shared *s)
 {
-	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	uint64_t blocking = vmread_core(VMCS_GUEST_INTERRUPTIBILITY);
 
 	__builtin_memcpy(v->gpr, s->gpr, sizeof(s->gpr));
 	vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
 	vmwrite(VMCS_GUEST_RIP, s->rip);
 	vmwrite(VMCS_GUEST_RFLAGS,
-		(vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)LUV_SHARED_RFLAGS) |
+		(vmread_core(VMCS_GUEST_RFLAGS) & ~(uint64_t)LUV_SHARED_RFLAGS) |
 			(s->rflags & LUV_SHARED_RFLAGS));
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
@@ -376,6 +452,9 @@ COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	memcpy(v->domu->dr, s->dr, sizeof(s->dr));
 	v->domu->dr6 = s->dr6;
 	memcpy(v->domu->msr, &s->star, sizeof(v->domu->msr));
+	if (!(cpuid(0x80000001, 0).d & BIT(27))) /* RDTSCP */
+		v->domu->msr[MSR_SLOT_TSC_AUX] = 0;
+	v->domu->syscall = s->efer & EFER_SCE;
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
 			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));

@@ -31,6 +31,30 @@ vmx_loop:
 	mov VCPU_CPU(%rdi), %rax
 	mov %rsp, CPU_HOST_RSP(%rax)
 	mov %rdi, %rax
+	jmp vmx_next
+
+vmx_exit:
+	push %rax
+	mov 8(%rsp), %rax
+	pop VCPU_GPR(0)(%rax)
+	mov %rcx, VCPU_GPR(1)(%rax)
+	mov %rdx, VCPU_GPR(2)(%rax)
+	mov %rbx, VCPU_GPR(3)(%rax)
+	mov %rbp, VCPU_GPR(5)(%rax)
+	mov %rsi, VCPU_GPR(6)(%rax)
+	mov %rdi, VCPU_GPR(7)(%rax)
+	mov %r8, VCPU_GPR(8)(%rax)
+	mov %r9, VCPU_GPR(9)(%rax)
+	mov %r10, VCPU_GPR(10)(%rax)
+	mov %r11, VCPU_GPR(11)(%rax)
+	mov %r12, VCPU_GPR(12)(%rax)
+	mov %r13, VCPU_GPR(13)(%rax)
+	mov %r14, VCPU_GPR(14)(%rax)
+	mov %r15, VCPU_GPR(15)(%rax)
+	movl $1, VCPU_LAUNCHED(%rax)
+	mov %rax, %rdi
+	xor %ebp, %ebp		/* the call trace ends here */
+	call vmx_exited
 vmx_next:
 	mov %rax, (%rsp)
 	mov VCPU_GPR(2)(%rax), %rdx
@@ -65,28 +89,4 @@ vmx_enter_abort:
 	mov (%rsp), %rdi
 	xor %ebp, %ebp
 	call exit_serve
-	jmp vmx_next
-
-vmx_exit:
-	push %rax
-	mov 8(%rsp), %rax
-	pop VCPU_GPR(0)(%rax)
-	mov %rcx, VCPU_GPR(1)(%rax)
-	mov %rdx, VCPU_GPR(2)(%rax)
-	mov %rbx, VCPU_GPR(3)(%rax)
-	mov %rbp, VCPU_GPR(5)(%rax)
-	mov %rsi, VCPU_GPR(6)(%rax)
-	mov %rdi, VCPU_GPR(7)(%rax)
-	mov %r8, VCPU_GPR(8)(%rax)
-	mov %r9, VCPU_GPR(9)(%rax)
-	mov %r10, VCPU_GPR(10)(%rax)
-	mov %r11, VCPU_GPR(11)(%rax)
-	mov %r12, VCPU_GPR(12)(%rax)
-	mov %r13, VCPU_GPR(13)(%rax)
-	mov %r14, VCPU_GPR(14)(%rax)
-	mov %r15, VCPU_GPR(15)(%rax)
-	movl $1, VCPU_LAUNCHED(%rax)
-	mov %rax, %rdi
-	xor %ebp, %ebp		/* the call trace ends here */
-	call vmx_exited
 	jmp vmx_next

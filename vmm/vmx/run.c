@@ -13,6 +13,7 @@
 #include "../smp.h"
 
 #define REASON_FAILED_ENTRY BIT(31)
+#define REASON_IO	    30
 #define REASON_EPT_VIOLATION 48
 #define REASON_APIC_ACCESS  44
 #define REASON_VIRTUALIZED_EOI 45
@@ -49,17 +50,14 @@ _Noreturn void vmx_entry_failed(struct vcpu *v);
 	X(44, APIC_WRITE) X(45, APIC_WRITE) X(56, APIC_WRITE)                  \
 	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
 
-#define PLAIN 0x80 /* no collateral but the instruction's length */
-#define PLAIN_KINDS (BIT(EXIT_CPUID) | BIT(EXIT_HYPERCALL) | \
-		     BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR))
+/* CPUID, VMCALL, RDMSR, WRMSR: no collateral but the instruction's length. */
+#define PLAIN (BIT(10) | BIT(18) | BIT(31) | BIT(32))
 
 static const uint8_t kinds[64] = {
-#define X(reason, kind)                                                        \
-	[reason] = EXIT_##kind | (PLAIN_KINDS & BIT(EXIT_##kind) ? PLAIN : 0),
+#define X(reason, kind) [reason] = EXIT_##kind,
 	REASONS(X)
 #undef X
 };
-_Static_assert(EXIT_KINDS <= PLAIN, "kind and flag share a byte");
 
 static void decode_io(struct vmexit *x)
 {
@@ -83,7 +81,7 @@ static uint64_t virtual_vector(uint64_t info)
 /* The event whose delivery this exit cut short is delivered again. */
 static void reinject(const struct vcpu *v)
 {
-	uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
+	uint64_t info = vmread_core(VMCS_IDT_VECTORING_INFO);
 
 	if (!(info & INTR_INFO_VALID))
 		return;
@@ -105,13 +103,13 @@ static void reinject(const struct vcpu *v)
 
 static void decode_stage2(const struct vcpu *v, struct vmexit *x)
 {
-	x->gpa = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+	x->gpa = GPA(vmread_core(VMCS_GUEST_PHYSICAL_ADDRESS));
 	x->info2 = x->gpa.v;
 	x->write = x->info1 & EPT_WRITE;
 	x->own = (x->info1 & EPT_FINAL) == EPT_FINAL;
 	if (x->info1 & QUAL_NMI_UNBLOCKED) /* the IRET will run again */
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
+			vmread_core(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
 	reinject(v);
 }
 
@@ -146,19 +144,20 @@ static void take_nmi(struct vmexit *x)
 	__asm__ volatile("int $2" ::: "memory");
 }
 
-/* The kinds that have more to say than their reason. */
-static void collateral(const struct vcpu *v, struct vmexit *x)
+/* The kinds that have more to say than their reason and the qualification. */
+#define LONG (BIT(EXIT_NONE) | BIT(EXIT_EXCEPTION) | BIT(EXIT_STAGE2) | \
+	      BIT(EXIT_APIC_WRITE))
+
+static __attribute__((noinline)) void collateral(const struct vcpu *v,
+						 struct vmexit *x)
 {
-	x->info1 = vmread(VMCS_EXIT_QUALIFICATION);
 	if (x->kind == EXIT_STAGE2)
 		decode_stage2(v, x);
-	else if (x->kind == EXIT_IO)
-		decode_io(x);
 	else if (x->kind == EXIT_EXCEPTION)
 		take_nmi(x);
 	else if (x->kind == EXIT_APIC_WRITE)
 		decode_apic(v, x);
-	else if (x->kind == EXIT_NONE)
+	else
 		x->kind = EXIT_OTHER;
 }
 
@@ -166,16 +165,19 @@ static inline void decode(struct vcpu *v)
 {
 	struct vmexit *x = exit_record(v);
 	uint64_t reason = vmread_core(VMCS_EXIT_REASON);
-	uint8_t kind = EXIT_OTHER;
+	bool known = __builtin_expect(reason < ARRAY_SIZE(kinds), 1);
 
 	x->tsc = rdtsc();
 	x->reason = (uint32_t)reason;
-	if (reason < ARRAY_SIZE(kinds))
-		kind = kinds[reason];
-	x->kind = kind & ~PLAIN;
+	x->kind = known ? kinds[reason] : EXIT_NONE;
 	x->rip = vmread_core(VMCS_GUEST_RIP);
 	x->insn_len = (uint32_t)vmread_core(VMCS_EXIT_INSTRUCTION_LENGTH);
-	if (!(kind & PLAIN))
+	if (__builtin_expect(known && PLAIN >> reason & 1, 1))
+		return;
+	x->info1 = vmread_core(VMCS_EXIT_QUALIFICATION);
+	if (reason == REASON_IO)
+		decode_io(x);
+	else if (BIT(x->kind) & LONG)
 		collateral(v, x);
 }
 
@@ -209,10 +211,10 @@ static inline __attribute__((always_inline)) void advance(struct vcpu *v)
 	uint64_t rip = v->exit->rip + v->exit->insn_len, blocking;
 
 	/* Outside 64-bit mode the instruction pointer wraps at 4 GiB. */
-	if (__builtin_expect((v->exit->rip ^ rip) >> 32 != 0, 0) &&
+	if (__builtin_expect((uint32_t)rip < (uint32_t)v->exit->rip, 0) &&
 	    !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & AR_L))
 		rip = (uint32_t)rip;
-	vmwrite(VMCS_GUEST_RIP, rip);
+	vmwrite_core(VMCS_GUEST_RIP, rip);
 	blocking = vmread_core(VMCS_GUEST_INTERRUPTIBILITY);
 	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
@@ -362,17 +364,17 @@ COLD bool vmx_own(struct vcpu *v)
 uint64_t vmx_cr4(struct vcpu *v)
 {
 	(void)v;
-	return vmread(VMCS_GUEST_CR4) & ~CR4_VMXE;
+	return vmread_core(VMCS_GUEST_CR4) & ~CR4_VMXE;
 }
 
 unsigned vmx_paging(struct vcpu *v, struct gpaging *p)
 {
-	uint64_t cs = vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
-	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
+	uint64_t cs = vmread_core(VMCS_GUEST_CS_ACCESS_RIGHTS);
+	uint64_t efer = vmread_core(VMCS_GUEST_IA32_EFER);
 
 	*p = (struct gpaging){
-		vmread(VMCS_GUEST_CR0), vmread(VMCS_GUEST_CR3), vmx_cr4(v),
-		efer, AR_DPL(vmread(VMCS_GUEST_SS_ACCESS_RIGHTS)) == 3
+		vmread_core(VMCS_GUEST_CR0), vmread_core(VMCS_GUEST_CR3), vmx_cr4(v),
+		efer, AR_DPL(vmread_core(VMCS_GUEST_SS_ACCESS_RIGHTS)) == 3
 	};
 	return (efer & EFER_LMA) && (cs & AR_L) ? 64 : cs & AR_DB ? 32 : 16;
 }

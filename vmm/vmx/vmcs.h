@@ -105,11 +105,18 @@ static inline void vmwrite(enum vmcs_field field, uint64_t v)
 			 ::"r"(v), "r"((uint64_t)field) : "cc");
 }
 
-static inline MUST_USE bool vmxon(hpa_t region)
+/* Such a field's write. */
+static inline void vmwrite_core(enum vmcs_field field, uint64_t v)
+{
+	__asm__ volatile("vmwrite %0, %1" ::"r"(v), "r"((uint64_t)field)
+			 : "cc");
+}
+
+static inline MUST_USE bool vmxon(const hpa_t *region)
 {
 	bool bad;
 
-	__asm__ volatile("vmxon %1" : "=@ccbe"(bad) : "m"(region.v)
+	__asm__ volatile("vmxon %1" : "=@ccbe"(bad) : "m"(region->v)
 			 : "memory");
 	return !bad;
 }
@@ -119,20 +126,20 @@ static inline void vmxoff(void)
 	__asm__ volatile("vmxoff" ::: "cc", "memory");
 }
 
-static inline MUST_USE bool vmclear(hpa_t vmcs)
+static inline MUST_USE bool vmclear(const hpa_t *vmcs)
 {
 	bool bad;
 
-	__asm__ volatile("vmclear %1" : "=@ccbe"(bad) : "m"(vmcs.v)
+	__asm__ volatile("vmclear %1" : "=@ccbe"(bad) : "m"(vmcs->v)
 			 : "memory");
 	return !bad;
 }
 
-static inline MUST_USE bool vmptrld(hpa_t vmcs)
+static inline MUST_USE bool vmptrld(const hpa_t *vmcs)
 {
 	bool bad;
 
-	__asm__ volatile("vmptrld %1" : "=@ccbe"(bad) : "m"(vmcs.v)
+	__asm__ volatile("vmptrld %1" : "=@ccbe"(bad) : "m"(vmcs->v)
 			 : "memory");
 	return !bad;
 }

@@ -251,10 +251,11 @@ static void vmx_enable(struct cpu *cpu)
 	cpu->vmxon_pa = ptr_hpa(cpu->vmxon);
 	v->hw = vmx_region("a VMCS");
 	v->hw_pa = ptr_hpa(v->hw);
-	if (!vmxon(cpu->vmxon_pa) || !vmclear(v->hw_pa) || !vmptrld(v->hw_pa))
+	if (!vmxon(&cpu->vmxon_pa) || !vmclear(&v->hw_pa) || !vmptrld(&v->hw_pa))
 		panic("VMXON or VMPTRLD failed on CPU %u", cpu->index);
 	host_state();
 	control_state();
+	vmx_domu_cpu(cpu);
 	if (!vmx_apic_probe())
 		machine.hw_apic = false;
 }
@@ -348,6 +349,7 @@ const struct hv_ops vmx_ops = {
 	.own = vmx_own,
 	.flush = vmx_flush,
 	.cr4 = vmx_cr4,
+	.efer = vmx_efer,
 	.trace_dom0 = vmx_trace_dom0,
 	.trace_domu = vmx_trace_domu,
 	.trace_context = vmx_trace_context,
@@ -367,6 +369,8 @@ const struct hv_ops vmx_ops = {
 	.domu_share = vmx_domu_share,
 	.domu_take_back = vmx_domu_take_back,
 	.domu_reset = vmx_domu_reset,
+	.domu_rdmsr = vmx_domu_rdmsr,
+	.domu_wrmsr = vmx_domu_wrmsr,
 	.domu_tsc = vmx_domu_tsc,
 	.domu_sync = vmx_domu_sync,
 	.domu_tpr = vmx_domu_tpr,
