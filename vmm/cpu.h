@@ -126,6 +126,14 @@ static inline struct vmexit *exit_record(struct vcpu *v)
 	return v->exit;
 }
 
+/* What the end of an instruction wants of an exit that is long ago. */
+static inline void exit_keep(struct vmexit *to, const struct vmexit *x)
+{
+	to->rip = x->rip;
+	to->insn_len = x->insn_len;
+	to->size = x->size;
+}
+
 /* Count an exit that was handled at TSC `now`. */
 static inline void exit_account(struct vcpu *v, const struct vmexit *x,
 				uint64_t now)

@@ -107,7 +107,7 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 	struct domu *u = v->domu;
 	const uint64_t mask = domu_fpu_mask;
 
-	cpu->run_exit.insn_len = cpu->dom0.exit->insn_len; /* all that is used */
+	exit_keep(&cpu->run_exit, cpu->dom0.exit);
 	cpu->dom0.exit = &cpu->run_exit;
 	if (mask) {
 		cpu->xcr0 = xgetbv();
