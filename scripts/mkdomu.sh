@@ -90,7 +90,7 @@ serial --port=0x3f8 --speed=115200
 terminal_output serial
 set timeout=0
 menuentry "a domU" {
-	linux /boot/vmlinuz console=ttyS0 quiet panic=-1 domu.cpus=1 domu.run=clock
+	linux /boot/vmlinuz console=ttyS0 quiet panic=-1 cryptomgr.notests domu.cpus=1 domu.run=clock
 	initrd /boot/initrd
 }
 END

@@ -3,10 +3,11 @@
 # nested-test.sh - run the unit tests, then every row of a list of scenarios,
 # two at a time (LUV_JOBS), and count.
 #   nested-test.sh LIST [UNIT-TEST ...]
-# A row of LIST is "SCENARIO SUBSTRATE [run-nested.sh options]". Rows start in
-# the order of the list, so the long ones belong first. One line per test; the
-# logs of a row lie in build/nested/SCENARIO-SUBSTRATE and its options, as in
-# linux-dom0-qemu-svm-c4. The ends of the logs of what failed come after all
+# A row of LIST is "SCENARIO[,SCENARIO ...] SUBSTRATE [run-nested.sh options]";
+# scenarios with commas between share a machine. Rows start in the order of the
+# list, so the long ones belong first. One line per scenario; the logs of a row
+# lie in build/nested/SCENARIO-SUBSTRATE and its options, as in
+# linux-dom0-qemu-svm-c4, or linux-domu+2-qemu-svm with two more on the machine. The ends of the logs of what failed come after all
 # rows; the last line is
 # "N passed, N failed, N skipped", the exit status 0 if nothing failed.
 set -u
@@ -45,22 +46,17 @@ finish()
 	wait "$1"
 	rc=$?
 	read -r row done_scn done_sub dir < "$work/row.$1"
-	line=$(tail -n 1 "$work/out.$row")
-	case $line in
-	PASS\ *|FAIL\ *|SKIP\ *) ;;
-	*) line="FAIL $done_scn $done_sub: run-nested.sh status $rc: $line" ;;
-	esac
-	echo "$line"
-	echo "$line" >> "$work/results"
-	case $line in
-	FAIL\ *)
-		{
-			echo "$line"
-			show_tail "$dir/serial.log"
-			show_tail "$dir/vmm.log"
-		} >> "$work/failed"
-		;;
-	esac
+	grep -E '^(PASS|FAIL|SKIP) ' "$work/out.$row" > "$work/lines"
+	if [ "$(wc -l < "$work/lines")" != "$(echo "$done_scn" | tr , '\n' | wc -l)" ]; then
+		echo "FAIL $done_scn $done_sub: run-nested.sh status $rc: $(tail -n 1 "$work/out.$row")" \
+			>> "$work/lines"
+	fi
+	cat "$work/lines"
+	cat "$work/lines" >> "$work/results"
+	grep '^FAIL ' "$work/lines" >> "$work/failed" || return 0
+	find "$dir" -name serial.log -o -name vmm.log | sort | while read -r log; do
+		show_tail "$log"
+	done >> "$work/failed"
 }
 
 # reap N: wait until fewer than N rows run.
@@ -90,9 +86,12 @@ while read -r scenario substrate options; do
 	esac
 	reap "$jobs"
 	n=$((n + 1))
-	logs=$top/build/nested/$scenario-$substrate$(echo "$options" | tr -d ' ')
+	# shellcheck disable=SC2046 # words
+	set -- $(echo "$scenario" | tr , ' ')
+	more=+$(($# - 1))
+	logs=$top/build/nested/$1${more#+0}-$substrate$(echo "$options" | tr -d ' ')
 	# shellcheck disable=SC2086 # options are words
-	"$here/run-nested.sh" -s "$substrate" $options -o "$logs" "$scenario" \
+	"$here/run-nested.sh" -s "$substrate" $options -o "$logs" "$@" \
 		> "$work/out.$n" 2>&1 < /dev/null &
 	echo "$n $scenario $substrate $logs" > "$work/row.$!"
 	pids="$pids $!"

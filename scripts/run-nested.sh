@@ -1,19 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# run-nested.sh - boot one scenario on one emulator and judge it by its logs.
+# run-nested.sh - boot scenarios on one emulator and judge them by their logs.
 #   run-nested.sh [-s SUBSTRATE] [-c CPUS] [-m MIB] [-t SECONDS] [-o DIR]
-#                 [-v] [-i] [-b] SCENARIO
+#                 [-v] [-i] [-b] SCENARIO...
 #   -s  bochs-vmx bochs-svm qemu-svm qemu-kvm, or auto (default): qemu-kvm when
 #       this machine can nest, else qemu-svm
 #   -v  show the serial console meanwhile
 #   -i  be the serial console (QEMU; C-a x ends it); no time limit
 #   -b  bare: boot the same operating system without Luvalley
-# SCENARIO is scenarios/SCENARIO.scn, described in scenarios/README.md.
-# DIR (build/nested/SCENARIO-SUBSTRATE) gets serial.log (COM1), vmm.log (port
-# E9h), emulator.log and stats.json. LUV_KEEP=1 leaves the disk there too;
-# LUV_QEMU has more options for QEMU.
-# The last line is PASS, FAIL or SKIP SCENARIO SUBSTRATE: reason; the exit
-# status 0, 1 or 77. 2: the command line or the scenario is wrong.
+# SCENARIO is scenarios/SCENARIO.scn, described in scenarios/README.md. Several
+# that want the same machine share one start of it: their tests run one after
+# the other. After a failure those behind it get a machine of their own.
+# DIR (build/nested/SCENARIO-SUBSTRATE; SCENARIO+2-SUBSTRATE with two more) gets
+# serial.log (COM1), vmm.log (port E9h), emulator.log and stats.json; DIR/rest is
+# for those behind a failure. LUV_KEEP=1 leaves the disk there too; LUV_QEMU has
+# more options for QEMU.
+# The last line, or one for each scenario, is PASS, FAIL or SKIP SCENARIO
+# SUBSTRATE: reason; the exit status 0, 1 or 77. 2: the command line or the
+# scenario is wrong.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,7 +25,7 @@ cache=${LUV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/luvalley}
 elf=${LUV_ELF:-$top/build/luvalley.elf}
 PATH=$PATH:/usr/sbin:/sbin
 
-usage() { sed -n '4,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,21s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { echo "run-nested: $*" >&2; exit 2; }
 
 # --- the command line --------------------------------------------------------
@@ -42,11 +46,16 @@ while getopts s:c:m:t:o:vib opt; do
 	esac
 done
 shift $((OPTIND - 1))
-[ $# = 1 ] || usage
-name=${1##*/}
-name=${name%.scn}
-scn=$top/scenarios/$name.scn
-[ -r "$scn" ] || die "no scenario $scn"
+[ $# -ge 1 ] || usage
+names=''
+for scn; do
+	name=${scn##*/}
+	names="$names ${name%.scn}"
+done
+# shellcheck disable=SC2086 # words
+set -- $names
+name=$1 several=''
+[ $# = 1 ] || several=+$(($# - 1))
 
 # Why qemu-kvm cannot run here; nothing if it can.
 kvm_trouble()
@@ -75,34 +84,37 @@ bochs-vmx|bochs-svm|qemu-svm|qemu-kvm) ;;
 *) die "unknown substrate '$substrate': bochs-vmx bochs-svm qemu-svm qemu-kvm auto" ;;
 esac
 emulator=${substrate%-*}
-: "${out:=$top/build/nested/$name-$substrate${bare:+-bare}}"
+: "${out:=$top/build/nested/$name$several-$substrate${bare:+-bare}}"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-rm -rf "$out/trace" "$out/ust"
+rm -rf "$out/trace" "$out/ust" "$out/rest"
 rm -f "$out"/* "$out"/.[a-z]*
 
 # --- the scenario: data, read line by line, never executed -------------------
 
-title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
-cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
-vmm='' vmm_first='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
-domu="" trace="" qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
-case $substrate in
-qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
-qemu-kvm) qemu_cpu=host limit=120 ;;
-bochs-vmx)
-	# Bochs 2.7 delivers a pending virtual interrupt whatever RFLAGS.IF is
-	# when an external one arrives, which an OS does not survive for long.
-	bochs_cpu=model=corei7_haswell_4770 limit=400 vmm_first=apicv=off
-	;;
-bochs-svm) bochs_cpu=model=trinity_apu limit=400 ;;
-esac
-: > "$out/.expect.serial"
-: > "$out/.expect.vmm"
-: > "$out/.expect.trace"
-: > "$out/bochs-extra"
-# What no run may print, unless its scenario says "allow" with the same words.
-cat > "$out/.reject" <<'END'
+# defaults: what a scenario is that says nothing.
+defaults()
+{
+	title='' substrates='bochs-vmx bochs-svm qemu-svm qemu-kvm'
+	cpus=2 mem=1024 limit='' kernel=cloud boot=disk machine=pc
+	vmm='' vmm_first='' dom0='' loader='' image='' icount='' resets=0 end=poweroff
+	domu="" trace="" selftests="" qemu_cpu="" qemu_extra="" bochs_cpu="" bochs_memory="" bochs_ips=50000000
+	case $substrate in
+	qemu-svm) qemu_cpu=EPYC-Milan,+svm,+npt limit=120 ;;
+	qemu-kvm) qemu_cpu=host limit=120 ;;
+	bochs-vmx)
+		# Bochs 2.7 delivers a pending virtual interrupt whatever RFLAGS.IF is
+		# when an external one arrives, which an OS does not survive for long.
+		bochs_cpu=model=corei7_haswell_4770 limit=400 vmm_first=apicv=off
+		;;
+	bochs-svm) bochs_cpu=model=trinity_apu limit=400 ;;
+	esac
+	: > "$out/.expect.serial"
+	: > "$out/.expect.vmm"
+	: > "$out/.expect.trace"
+	: > "$out/bochs-extra"
+	# What no run may print, unless its scenario says "allow" with the same words.
+	cat > "$out/.reject" <<'END'
 Kernel panic
 VMM PANIC
 Oops:
@@ -114,6 +126,7 @@ LUV done FAIL
 LUV kexec FAIL
 error: 
 END
+}
 
 key_applies()
 {
@@ -150,6 +163,7 @@ set_key()
 	bochs-ips) bochs_ips=$2 ;;
 	domu) domu=$2 ;;
 	trace) trace=$2 ;;
+	selftests) selftests=$2 ;;
 	bochs-extra) echo "$2" >> "$out/bochs-extra" ;;
 	expect)
 		case $2 in
@@ -166,16 +180,61 @@ set_key()
 	esac
 }
 
-while read -r key eq value; do
-	case $key in
-	''|'#'*) continue ;;
+read_scenario()
+{
+	scn=$top/scenarios/$1.scn
+	[ -r "$scn" ] || die "no scenario $scn"
+	defaults
+	while read -r key eq value; do
+		case $key in
+		''|'#'*) continue ;;
+		esac
+		[ "$eq" = = ] || die "$scn: not 'key = value': $key $eq $value"
+		case $key in
+		*.*) key_applies "${key#*.}" || continue ;;
+		esac
+		set_key "${key%%.*}" "$value"
+	done < "$scn"
+}
+
+# What makes this scenario's machine, and whether others may share it.
+machine_wanted()
+{
+	for n in "${opt_cpus:-$cpus}" "${opt_mem:-$mem}" "$kernel" "$boot" "$image" "$vmm" "$loader" \
+		"$machine" "$icount" "$resets" "$end" "$trace" "$selftests" "$qemu_cpu" \
+		"$qemu_extra" "$bochs_cpu" "$bochs_memory" "$bochs_ips"; do
+		echo "$n"
+	done
+	cat "$out/bochs-extra" "$out/.reject"
+	echo "$dom0" | tr ' ' '\n' | grep -v '^luv\.run=' || :
+}
+
+# Each scenario's tests, limit and expectations, which .serial.N and .vmm.N keep.
+all_runs='' all_limits='' any_domu='' number=0
+for name; do
+	read_scenario "$name"
+	number=$((number + 1))
+	mv "$out/.expect.serial" "$out/.serial.$number"
+	mv "$out/.expect.vmm" "$out/.vmm.$number"
+	all_limits="$all_limits${all_limits:+ }$limit"
+	all_runs="$all_runs $(echo "$dom0" | tr ' ' '\n' | grep '^luv\.run=' || :)"
+	any_domu=$any_domu$domu
+	[ -n "$several" ] || break
+	wanted=$(machine_wanted)
+	[ "$wanted" = "${first_wanted:=$wanted}" ] ||
+		die "$1 and $name want different machines"
+	[ "$end$resets$trace" = poweroff0 ] ||
+		die "$name must have a machine of its own"
+	[ "$(tail -n 1 "$out/.serial.$number")" = "LUV done ok" ] ||
+		die "$name does not expect 'LUV done ok' last"
+	case " $substrates " in
+	*" $substrate "*) ;;
+	*) die "$name is not for $substrate" ;;
 	esac
-	[ "$eq" = = ] || die "$scn: not 'key = value': $key $eq $value"
-	case $key in
-	*.*) key_applies "${key#*.}" || continue ;;
-	esac
-	set_key "${key%%.*}" "$value"
-done < "$scn"
+done
+domu=$any_domu current=1 limit=${opt_time:-${all_limits%% *}}
+[ -z "$several" ] || dom0="$(echo "$dom0" | tr ' ' '\n' | grep -v '^luv\.run=' | tr '\n' ' ')$all_runs"
+name=$1
 
 case $boot in
 disk|second-disk|direct|multiboot2|image|mbr) ;;
@@ -183,20 +242,28 @@ disk|second-disk|direct|multiboot2|image|mbr) ;;
 esac
 case $kernel in cloud|generic) ;; *) die "$scn: kernel must be cloud or generic" ;; esac
 case $end in poweroff|pattern) ;; *) die "$scn: end must be poweroff or pattern" ;; esac
-cpus=${opt_cpus:-$cpus} mem=${opt_mem:-$mem} limit=${opt_time:-$limit}
-for n in "$cpus" "$mem" "$limit" "$resets"; do
+cpus=${opt_cpus:-$cpus} mem=${opt_mem:-$mem}
+# shellcheck disable=SC2086 # words
+for n in "$cpus" "$mem" $all_limits $opt_time "$resets"; do
 	case $n in
 	''|*[!0-9]*) die "cpus, mem, timeout and resets must be numbers, not '$n'" ;;
 	esac
 done
-[ -z "$bare" ] || : > "$out/.expect.vmm"
+[ -z "$bare" ] || for n in "$out"/.vmm.*; do : > "$n"; done
 vmm="$vmm_first${vmm_first:+ }$vmm"
 
 # --- the verdict -------------------------------------------------------------
 
-emu='' tail_pid='' start=$(date +%s%N) tty=''
+emu='' tail_pid='' start=$(date +%s%N) tty='' began=0
 
 tenths() { echo $((($(date +%s%N) - start) / 100000000)); }
+
+# The seconds that the scenario has run for.
+elapsed()
+{
+	wall=$(($(tenths) - began))
+	echo "$((wall / 10)).$((wall % 10))"
+}
 
 # stop PID: end a process of ours, hard if it does not listen.
 stop()
@@ -240,11 +307,12 @@ verdict()
 	shift
 	wall=$(tenths)
 	cleanup
+	echo "$result $name $substrate: $*"
 	commit=$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)
 	guest=$(tr -d '\r' 2>/dev/null < "$out/serial.log" |
 		sed -n 's/^.*LUV json \({.*}\)[[:space:]]*$/\1/p' | paste -sd, -) || guest=''
 	cat > "$out/stats.json" <<END
-{"scenario": "$name", "substrate": "$substrate", "bare": ${bare:+true}${bare:-false},
+{"scenario": "${names# }", "substrate": "$substrate", "bare": ${bare:+true}${bare:-false},
  "title": "$(json_string "$title")", "cpus": $cpus, "mem_mib": $mem, "wall_s": $((wall / 10)).$((wall % 10)),
  "result": "$result", "reason": "$(json_string "$*")",
  "emulator": "$(json_string "$(emulator_version)")",
@@ -252,12 +320,26 @@ verdict()
  "guest": [$guest]}
 END
 	sed -i 's/true1/true/' "$out/stats.json"
-	echo "$result $name $substrate: $*"
+	run_rest
 	case $result in
 	PASS) exit 0 ;;
 	SKIP) exit 77 ;;
 	esac
 	exit 1
+}
+
+# Those behind one that failed, on a machine of their own.
+run_rest()
+{
+	# shellcheck disable=SC2086 # words
+	set -- $names
+	shift "$current"
+	[ $# != 0 ] || return 0
+	"$0" -s "$substrate" ${opt_cpus:+-c "$opt_cpus"} ${opt_mem:+-m "$opt_mem"} \
+		${opt_time:+-t "$opt_time"} ${bare:+-b} ${show:+-v} -o "$out/rest" "$@" &
+	emu=$!
+	wait "$emu" || :
+	emu=''
 }
 
 case " $substrates " in
@@ -278,6 +360,8 @@ case $boot in image|mbr) needs_os='' ;; esac
 [ -n "$bare" ] || [ -r "$elf" ] || die "no $elf: run 'make' first"
 
 kernel_args="console=ttyS0,115200 quiet luv.cpus=$cpus${dom0:+ $dom0}"
+# Linux tests its ciphers at boot: most of what it takes in Bochs.
+[ "$selftests" = 1 ] || kernel_args="$kernel_args cryptomgr.notests"
 # Linux tests at boot that the timer interrupts; under TCG its ticks follow the
 # host's clock, so a busy host can fail that test with or without Luvalley.
 [ "$substrate" != qemu-svm ] || kernel_args="$kernel_args no_timer_check"
@@ -489,12 +573,12 @@ pass='loader: first pass'
 # A log as lines of text: a screen's escape sequences begin lines of their own.
 text() { tr -d '\r\000' < "$out/$1.log" | tr '\033' '\n'; }
 
-# match LOG AT NEXT: go on from line AT of LOG with expectation NEXT as far as
-# they match; sets at and next.
+# match LOG AT NEXT: go on from line AT of LOG with the scenario's expectation
+# NEXT as far as they match; sets at and next.
 match()
 {
 	at=$2 next=$3
-	while re=$(sed -n "${next}p" "$out/.expect.$1") && [ -n "$re" ]; do
+	while re=$(sed -n "${next}p" "$out/.$1.$current") && [ -n "$re" ]; do
 		hit=$(text "$1" | tail -n "+$((at + 1))" |
 			grep -a -m1 -nE -- "$re" | cut -d: -f1) || :
 		[ -n "$hit" ] || return 0
@@ -505,18 +589,44 @@ match()
 # The first expectation that is still open, in words.
 open_expectation()
 {
-	re=$(sed -n "${vmm_next}p" "$out/.expect.vmm")
+	re=$(sed -n "${vmm_next}p" "$out/.vmm.$current")
 	[ -z "$re" ] || { echo "vmm '$re'"; return; }
-	re=$(sed -n "${serial_next}p" "$out/.expect.serial")
+	re=$(sed -n "${serial_next}p" "$out/.serial.$current")
 	[ -z "$re" ] || echo "serial '$re'"
 }
 
-check_logs()
+match_logs()
 {
 	match serial "$serial_at" "$serial_next"
 	serial_at=$at serial_next=$next
 	match vmm "$vmm_at" "$vmm_next"
 	vmm_at=$at vmm_next=$next
+}
+
+# One of several has said all: the next goes on in the serial log where it ended;
+# what the VMM said when it started counts for each.
+next_scenario()
+{
+	echo "PASS $name $substrate: all seen after $(elapsed) s"
+	# shellcheck disable=SC2086 # words
+	set -- $names
+	shift "$current"
+	name=$1
+	# shellcheck disable=SC2086
+	set -- $all_limits
+	shift "$current"
+	limit=${opt_time:-$1}
+	current=$((current + 1))
+	began=$(tenths) serial_next=1 vmm_at=0 vmm_next=1
+}
+
+check_logs()
+{
+	match_logs
+	while [ $current -lt $number ] && [ -z "$(open_expectation)" ]; do
+		next_scenario
+		match_logs
+	done
 	bad=$(text serial | grep -a -m1 -E -f "$out/.reject") ||
 		bad=$(text vmm | grep -a -m1 -E -f "$out/.reject") || :
 	[ -z "$bad" ] || verdict FAIL "it said: $bad"
@@ -537,11 +647,10 @@ watch()
 			check_logs
 		fi
 		if [ "$end" = pattern ] && [ -z "$(open_expectation)" ]; then
-			wall=$(tenths)
-			verdict PASS "all seen after $((wall / 10)).$((wall % 10)) s"
+			verdict PASS "all seen after $(elapsed) s"
 		fi
 		[ -n "$alive" ] || break
-		[ "$(tenths)" -lt $((limit * 10)) ] || [ -n "$inter" ] ||
+		[ "$(($(tenths) - began))" -lt $((limit * 10)) ] || [ -n "$inter" ] ||
 			verdict FAIL "$limit s are over, still waiting for: $(open_expectation)"
 		sleep 0.5
 	done
@@ -606,10 +715,10 @@ if [ -n "$show" ]; then
 	tail_pid=$!
 fi
 watch
-wall=$(tenths)
+took=$(elapsed)
 open=$(open_expectation)
-[ -z "$open" ] || verdict FAIL "the machine ended after $((wall / 10)).$((wall % 10)) s without: $open"
+[ -z "$open" ] || verdict FAIL "the machine ended after $took s without: $open"
 [ -z "$trace" ] || check_trace
 [ "$boot" = mbr ] || [ "$passes" = $((resets + 1)) ] ||
 	verdict FAIL "the machine was reset $((passes - 1)) times, expected $resets"
-verdict PASS "powered off after $((wall / 10)).$((wall % 10)) s"
+verdict PASS "powered off after $took s"

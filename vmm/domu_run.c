@@ -364,6 +364,13 @@ static enum exit_action halt(struct vcpu *v)
 	return RESUME;
 }
 
+/* It spins, perhaps for a vCPU that this CPU could run instead. */
+static enum exit_action spins(struct vcpu *v)
+{
+	hv->advance(v);
+	return leave(v, LUV_RUN_PAUSE, 0, 0, 0);
+}
+
 static void wait_for(struct vcpu *v, enum domu_wait what)
 {
 	v->domu->wait = (uint8_t)what;
@@ -601,7 +608,7 @@ const exit_handler domu_handlers[EXIT_KINDS] = {
 	[EXIT_STAGE2] = stage2,
 	[EXIT_APIC_WRITE] = apic_written,
 	[EXIT_HLT] = halt,
-	[EXIT_PAUSE] = unknown,
+	[EXIT_PAUSE] = spins,
 	[EXIT_TASK_SWITCH] = unknown,
 	[EXIT_IRET] = own,
 	[EXIT_TIMER] = to_dom0,

@@ -301,6 +301,14 @@ static long kicked(struct vcpu *v, const struct hyper_regs *r)
 	return AGAIN;
 }
 
+static long spins(struct vcpu *v, const struct hyper_regs *r)
+{
+	(void)v;
+	(void)r;
+	sched_yield();
+	return AGAIN;
+}
+
 static long wake(struct vcpu *v, const struct hyper_regs *r)
 {
 	vm_wake(v->vm, r->rdi);
@@ -358,7 +366,7 @@ static long (*const exits[])(struct vcpu *, const struct hyper_regs *) = {
 	[LUV_RUN_HLT] = hlt,
 	[LUV_RUN_WINDOW_OPEN] = window_open,
 	[LUV_RUN_SHUTDOWN] = shutdown,
-	[LUV_RUN_CPUID] = unknown,
+	[LUV_RUN_PAUSE] = spins,
 	[LUV_RUN_RDMSR] = rdmsr,
 	[LUV_RUN_WRMSR] = wrmsr,
 	[LUV_RUN_HYPERCALL] = hypercall,

@@ -417,7 +417,7 @@ enum luv_run {
 			     RSI enum luv_mp_state. Sleep, then run again */
 	LUV_RUN_WINDOW_OPEN,
 	LUV_RUN_SHUTDOWN, /* triple fault */
-	LUV_RUN_CPUID,	  /* not used */
+	LUV_RUN_PAUSE,	  /* it spins: let another thread run */
 	LUV_RUN_RDMSR,	  /* RDI msr: complete it by `in` or LUV_RUN_GP */
 	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
 	LUV_RUN_HYPERCALL, /* RIP is past it; vcpu_get, vcpu_set RAX */

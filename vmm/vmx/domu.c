@@ -28,6 +28,9 @@
 #define AR_UNUSABLE	  BIT(16)
 #define UNUSABLE	  BIT(8) /* of struct luv_segment */
 #define EPTP_WB_WALK4	  (6 | 3 << 3)
+/* TSC ticks from one PAUSE to the next of a loop, and of a loop; KVM's. */
+#define PLE_GAP		  128
+#define PLE_WINDOW	  4096
 
 static const uint32_t msrs[6] = DOMU_MSRS;
 static uint8_t *msr_bitmap;
@@ -101,6 +104,12 @@ COLD void vmx_domu_init(struct vcpu *v)
 	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
 		vmwrite(VMCS_VPID, DOMU_VPID);
+	if (rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) >> 32 & PROC2_PAUSE_LOOP) {
+		vmwrite(VMCS_PROCBASED_CTLS2,
+			vmread(VMCS_PROCBASED_CTLS2) | PROC2_PAUSE_LOOP);
+		vmwrite(VMCS_PLE_GAP, PLE_GAP);
+		vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+	}
 	if (v->domu->hw_apic)
 		vmx_apic_init(v);
 	vmx_guest_reset(v, 0xf000, 0xfff0);
