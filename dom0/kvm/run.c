@@ -109,7 +109,7 @@ static long prepare(struct vcpu *v)
 				 v->kvmclock & ~UINT64_C(1),
 				 vcpu_state(v)->tsc_offset);
 	}
-	return vcpu_flush(v);
+	return v->s_dirty ? vcpu_flush(v) : 0;
 }
 
 /* --- exits --------------------------------------------------------------------------- */
@@ -135,15 +135,14 @@ static long io(struct vcpu *v, const struct hyper_regs *r)
 	if (r->rsi >> 9 & 1)
 		return emulate_start(v, false, 0, false) == EMULATE_GO_ON;
 	v->in_size = size;
-	if (in) {
+	if (in)
 		v->wait = WAIT_CLIENT_IN;
-		if (port_in(v, port, size))
-			return AGAIN;
-	} else {
+	else
 		memcpy(v->pio, &value, sizeof(value));
-		if (devices_port_write(v, port, size, value))
-			return AGAIN;
-	}
+	if (!devices_port_free(v, port) &&
+	    (in ? port_in(v, port, size) :
+		  devices_port_write(v, port, size, value)))
+		return AGAIN;
 	v->run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	v->run->io.size = size;
 	v->run->io.port = port;
@@ -428,10 +427,9 @@ static long run(struct vcpu *v)
 			break;
 		flags = run_flags(v);
 		r = run_regs(v);
-		if (knows)
-			hyper_watch();
 		TP(run_entry, v->vm->handle, v->id);
-		switch (hyper_run(&r, flags, &v->run->immediate_exit)) {
+		switch (hyper_run(&r, flags, &v->run->immediate_exit,
+				  knows)) {
 		case HYPER_DONE:
 			TP(run_exit, v->vm->handle, v->id, r.rax, r.rdi, r.rsi,
 			   r.rdx);
@@ -458,7 +456,8 @@ long vcpu_run(struct vcpu *v)
 	sigset_t old;
 	long e;
 
-	hyper_watch();
+	if (!system_knows_immediate_exit())
+		hyper_watch();
 	if (v->has_sigmask)
 		pthread_sigmask(SIG_SETMASK, &v->sigmask, &old);
 	e = run(v);
