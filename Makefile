@@ -179,7 +179,9 @@ $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 
 # dom0/kvm/X_test.c is kvm-X_test; without -Ivmm, whose string.h is not libc's.
 UNIT_KVM := $(patsubst dom0/kvm/%.c,$(B)/unit/kvm-%,$(wildcard dom0/kvm/*_test.c))
-UNIT_DEPS_kvm-ioctl := dom0/kvm/tp.c
+UNIT_DEPS_kvm-ioctl := dom0/kvm/tp.c dom0/kvm/lock.c
+UNIT_DEPS_kvm-memory := dom0/kvm/lock.c
+UNIT_DEPS_kvm-pin := dom0/kvm/huge.c
 UNIT_DEPS_kvm-pic_fuzz := dom0/kvm/pic.c
 UNIT_DEPS_kvm-routing := dom0/kvm/pic.c dom0/kvm/ioapic.c
 UNIT_DEPS_kvm-pit := dom0/kvm/pit_counter.c
