@@ -390,15 +390,20 @@ static bool owns_gpa(const struct irqchip *c, uint64_t gpa)
 	return c->full && gpa - c->ioapic_base < IOAPIC_LEN;
 }
 
-bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
-		       uint64_t *value)
+__attribute__((noinline)) static bool read_ioapic(struct irqchip *c,
+						  uint64_t gpa, unsigned len,
+						  uint64_t *value)
 {
-	if (!owns_gpa(c, gpa))
-		return false;
 	irqchip_lock(c);
 	*value = ioapic_read(&c->ioapic, gpa, len);
 	irqchip_unlock(c);
 	return true;
+}
+
+bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
+		       uint64_t *value)
+{
+	return owns_gpa(c, gpa) && read_ioapic(c, gpa, len, value);
 }
 
 /* Half of all writes are to IOREGSEL: they change no entry. */

@@ -114,41 +114,46 @@ static long prepare(struct vcpu *v)
 
 /* --- exits --------------------------------------------------------------------------- */
 
-static bool port_in(struct vcpu *v, uint16_t port, unsigned size)
-{
-	uint32_t value = 0;
-
-	if (!devices_port_read(v, port, size, &value))
-		return false;
-	v->in = value;
-	v->wait = WAIT_VMM;
-	return true;
-}
-
-static long io(struct vcpu *v, const struct hyper_regs *r)
+static long io_client(struct vcpu *v, const struct hyper_regs *r)
 {
 	const bool in = r->rsi >> 8 & 1;
-	const uint8_t size = r->rsi & 0xff;
-	const uint16_t port = (uint16_t)r->rdi;
 	const uint32_t value = (uint32_t)r->rdx;
 
-	if (r->rsi >> 9 & 1)
-		return emulate_start(v, false, 0, false) == EMULATE_GO_ON;
-	v->in_size = size;
 	if (in)
 		v->wait = WAIT_CLIENT_IN;
 	else
 		memcpy(v->pio, &value, sizeof(value));
-	if (!devices_port_free(v, port) &&
-	    (in ? port_in(v, port, size) :
-		  devices_port_write(v, port, size, value)))
-		return AGAIN;
 	v->run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
-	v->run->io.size = size;
-	v->run->io.port = port;
+	v->run->io.size = v->in_size;
+	v->run->io.port = (uint16_t)r->rdi;
 	v->run->io.count = 1;
 	v->run->io.data_offset = (uint64_t)(v->pio - (uint8_t *)v->run);
 	return leave(v, KVM_EXIT_IO);
+}
+
+/* A port that somebody here has asked for. */
+static long io_device(struct vcpu *v, const struct hyper_regs *r)
+{
+	const uint16_t port = (uint16_t)r->rdi;
+	uint32_t value = (uint32_t)r->rdx;
+
+	if (!(r->rsi >> 8 & 1))
+		return devices_port_write(v, port, v->in_size, value) ?
+			       AGAIN : io_client(v, r);
+	if (!devices_port_read(v, port, v->in_size, &value))
+		return io_client(v, r);
+	v->in = value;
+	v->wait = WAIT_VMM;
+	return AGAIN;
+}
+
+static long io(struct vcpu *v, const struct hyper_regs *r)
+{
+	if (r->rsi >> 9 & 1)
+		return emulate_start(v, false, 0, false) == EMULATE_GO_ON;
+	v->in_size = r->rsi & 0xff;
+	return devices_port_free(v, (uint16_t)r->rdi) ? io_client(v, r) :
+							io_device(v, r);
 }
 
 static long mmio(struct vcpu *v, const struct hyper_regs *r)
