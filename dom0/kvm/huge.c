@@ -17,7 +17,8 @@
 
 struct table {
 	const char *path;
-	int fd; /* 0: not opened; -1: it cannot be */
+	bool opened; /* or tried to */
+	int fd;	     /* -1: it cannot be */
 };
 
 /* `n` quadwords from the index on. Not open(): the library's own. */
@@ -26,13 +27,17 @@ static bool look_up(struct table *t, uint64_t index, uint64_t *value,
 {
 	const ssize_t len = (ssize_t)(n * sizeof(*value));
 
-	if (!t->fd)
+	if (!t->opened)
 		t->fd = (int)syscall(SYS_openat, AT_FDCWD, t->path,
 				     O_RDONLY | O_CLOEXEC);
+	t->opened = true;
 	return t->fd >= 0 &&
 	       pread(t->fd, value, (size_t)len,
 		     (off_t)(index * sizeof(*value))) == len;
 }
+
+static struct table pages = { .path = "/proc/self/pagemap" };
+static struct table frames = { .path = "/proc/kpageflags" };
 
 static bool in_order(const uint64_t entry[PAGES])
 {
@@ -43,21 +48,27 @@ static bool in_order(const uint64_t entry[PAGES])
 	return true;
 }
 
+bool huge_page_begins(const void *addr)
+{
+	const uint64_t index = (uintptr_t)addr / PAGE;
+	uint64_t entry;
+
+	return index % PAGES == 0 && look_up(&pages, index, &entry, 1) &&
+	       (entry & FRAME) && (entry & FRAME) % PAGES == 0;
+}
+
 /*
  * The kernel's blocks of pages are powers of two in size and place: if a
  * block goes on in the middle of these 2 MiB they are all of that block.
  */
 bool huge_page_at(const void *addr)
 {
-	static struct table pages = { .path = "/proc/self/pagemap" };
-	static struct table frames = { .path = "/proc/kpageflags" };
 	const uint64_t index = (uintptr_t)addr / PAGE;
 	uint64_t entry[PAGES], flags;
 
-	/* The first alone tells of small pages, nearly always. */
-	return index % PAGES == 0 && look_up(&pages, index, entry, 1) &&
+	return index % PAGES == 0 && look_up(&pages, index, entry, PAGES) &&
 	       (entry[0] & FRAME) && (entry[0] & FRAME) % PAGES == 0 &&
-	       look_up(&pages, index, entry, PAGES) && in_order(entry) &&
+	       in_order(entry) &&
 	       look_up(&frames, (entry[0] & FRAME) + MIDDLE, &flags, 1) &&
 	       (flags & FLAGS) == FLAGS;
 }

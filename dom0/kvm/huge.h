@@ -10,9 +10,15 @@
 #define HUGE_SIZE (2ul << 20)
 
 /*
+ * huge_page_begins - does the page at addr, if there is one, lie where a huge
+ * page can begin? Nearly never if it is a small one, and quickly told.
+ */
+bool huge_page_begins(const void *addr);
+
+/*
  * huge_page_at - are the 2 MiB at addr one transparent huge page, in order and
  * whole? For who has pinned a byte of it, which keeps the answer true. False
  * if the kernel does not say: it tells those with CAP_SYS_ADMIN.
- * Context: one thread at a time.
+ * Context of both: one thread at a time.
  */
 bool huge_page_at(const void *addr);

@@ -39,10 +39,13 @@ static void a_huge_page(void **state)
 	uint8_t *p = memory(MADV_HUGEPAGE);
 
 	(void)state;
-	assert_false(huge_page_at(p)); /* nothing there */
+	assert_false(huge_page_begins(p)); /* nothing there */
+	assert_false(huge_page_at(p));
 	*p = 1;
 	if (!huge_page_at(p))
 		skip();
+	assert_true(huge_page_begins(p));
+	assert_false(huge_page_begins(p + PAGE));
 	assert_false(huge_page_at(p + PAGE));
 	/* Another page in one place. */
 	madvise(p + 300 * PAGE, PAGE, MADV_DONTNEED);
