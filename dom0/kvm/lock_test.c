@@ -66,7 +66,8 @@ static void together(void *(*a)(void *), void *(*b)(void *))
 {
 	pthread_t thread[THREADS];
 
-	one = two = bad = 0;
+	one = two = 0;
+	bad = 0;
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_create(&thread[i], NULL, i % 2 ? a : b, NULL);
 	for (unsigned i = 0; i < THREADS; i++)
