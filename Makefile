@@ -200,7 +200,8 @@ UNIT_KVM_EMUL := $(patsubst dom0/kvm/%_test.c,%,$(wildcard dom0/kvm/emul*_test.c
 $(foreach t,$(UNIT_KVM_EMUL),$(eval UNIT_DEPS_kvm-$(t) := \
 	$(filter-out dom0/kvm/$(t).c,$(EMUL))))
 UNIT_DEPS_kvm-emul_walk += vmm/gwalk.c
-$(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test): UNIT_LIBS := -lZydis
+UNIT_DEPS_kvm-run := $(filter-out dom0/kvm/hyper.c dom0/kvm/interpose.c dom0/kvm/run.c,$(KVM_C)) dom0/libluv.c
+$(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test) $(B)/unit/kvm-run_test: UNIT_LIBS := -lZydis
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
 	@mkdir -p $(@D)
