@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <luvalley/luvalley.h>
+#include <stdatomic.h>
 
 const struct ioctl_row ioctl_rows[] = {
 #define FN(object, request, fn)                                                \
@@ -23,12 +24,28 @@ const struct ioctl_row ioctl_rows[] = {
 };
 const unsigned ioctl_row_count = sizeof(ioctl_rows) / sizeof(ioctl_rows[0]);
 
-const struct ioctl_row *ioctl_find(unsigned kind, uint32_t request)
+static const struct ioctl_row *look(unsigned kind, uint32_t request)
 {
 	for (unsigned i = 0; i < ioctl_row_count; i++)
 		if (ioctl_rows[i].request == request && ioctl_rows[i].on == kind)
 			return &ioctl_rows[i];
 	return NULL;
+}
+
+/* A client asks few things often: by their numbers, the last that was found. */
+const struct ioctl_row *ioctl_find(unsigned kind, uint32_t request)
+{
+	static const struct ioctl_row *_Atomic recent[256];
+	const struct ioctl_row *_Atomic *slot = &recent[request & 0xff];
+	const struct ioctl_row *row =
+		atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (row && row->request == request && row->on == kind)
+		return row;
+	row = look(kind, request);
+	if (row)
+		atomic_store_explicit(slot, row, memory_order_relaxed);
+	return row;
 }
 
 static long refuse(unsigned kind, uint32_t request,
