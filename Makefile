@@ -181,7 +181,9 @@ $(UNIT): $(B)/unit/%_test: vmm/%_test.c $$(wildcard vmm/$$*.c) $$(UNIT_DEPS_$$*)
 
 # dom0/kvm/X_test.c is kvm-X_test; without -Ivmm, whose string.h is not libc's.
 UNIT_KVM := $(patsubst dom0/kvm/%.c,$(B)/unit/kvm-%,$(wildcard dom0/kvm/*_test.c))
-UNIT_DEPS_kvm-ioctl := dom0/kvm/tp.c
+UNIT_DEPS_kvm-ioctl := dom0/kvm/tp.c dom0/kvm/lock.c
+UNIT_DEPS_kvm-memory := dom0/kvm/lock.c
+UNIT_DEPS_kvm-pin := dom0/kvm/huge.c
 UNIT_DEPS_kvm-pic_fuzz := dom0/kvm/pic.c
 UNIT_DEPS_kvm-routing := dom0/kvm/pic.c dom0/kvm/ioapic.c
 UNIT_DEPS_kvm-pit := dom0/kvm/pit_counter.c
@@ -200,7 +202,8 @@ UNIT_KVM_EMUL := $(patsubst dom0/kvm/%_test.c,%,$(wildcard dom0/kvm/emul*_test.c
 $(foreach t,$(UNIT_KVM_EMUL),$(eval UNIT_DEPS_kvm-$(t) := \
 	$(filter-out dom0/kvm/$(t).c,$(EMUL))))
 UNIT_DEPS_kvm-emul_walk += vmm/gwalk.c
-$(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test): UNIT_LIBS := -lZydis
+UNIT_DEPS_kvm-run := $(filter-out dom0/kvm/hyper.c dom0/kvm/interpose.c dom0/kvm/run.c,$(KVM_C)) dom0/libluv.c
+$(UNIT_KVM_EMUL:%=$(B)/unit/kvm-%_test) $(B)/unit/kvm-run_test: UNIT_LIBS := -lZydis
 
 $(UNIT_KVM): $(B)/unit/kvm-%_test: dom0/kvm/%_test.c $$(wildcard dom0/kvm/$$*.c) $$(UNIT_DEPS_kvm-$$*)
 	@mkdir -p $(@D)

@@ -143,7 +143,7 @@ bool devices_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size,
 /* --- interrupts -------------------------------------------------------------------- */
 
 /* What is acknowledged must be injected: only if it can be taken now. */
-bool devices_interrupt(struct vcpu *v)
+bool devices_pic_interrupt(struct vcpu *v)
 {
 	int vector;
 

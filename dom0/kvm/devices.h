@@ -8,17 +8,21 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct vcpu;
-struct vm;
+#include "vcpu.h"
 
 /* At KVM_CREATE_VM; false: no memory. */
 bool devices_create(struct vm *vm);
 
 /* All vCPUs have stopped; the VMM still has the VM. */
 void devices_destroy(struct vm *vm);
+
+/*
+ * Is an access to this port the client's, and nobody else's?
+ */
+static inline bool devices_port_free(const struct vcpu *v, uint16_t port)
+{
+	return !ports_has(&v->vm->ports, port);
+}
 
 /*
  * Accesses; false: the client's, nothing done.
@@ -33,12 +37,19 @@ bool devices_mmio_read(struct vcpu *v, uint64_t gpa, unsigned size,
 bool devices_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size,
 			const uint8_t data[8]);
 
+/* Of devices_interrupt(). */
+bool devices_pic_interrupt(struct vcpu *v);
+
 /*
  * devices_interrupt - before a vCPU runs: if the PIC wants it and the VMM
  * said it can be taken, acknowledge it into v->event. Returns true if it
  * waits for the guest: have a window opened.
  */
-bool devices_interrupt(struct vcpu *v);
+static inline bool devices_interrupt(struct vcpu *v)
+{
+	return atomic_load_explicit(&v->vm->pic_wants, memory_order_acquire) &&
+	       devices_pic_interrupt(v);
+}
 
 /* LUV_RUN_EOI. True: the client is to be told. */
 bool devices_eoi(struct vcpu *v, uint8_t vector);

@@ -324,16 +324,14 @@ static int check_row(struct emul_ctx *c, const struct emul_insn *row,
 {
 	uint8_t bytes[16] = { 0 };
 	const void *at = bytes;
-	uint64_t gpa;
 	int r;
 
 	if (c->insn_len >= row->len) {
 		memcpy(bytes, c->insn, row->len);
 	} else if ((row->rip & 0xfff) <= 0x1000 - sizeof(bytes)) {
-		r = emul_translate(c, row->rip, XLAT_EXEC, &gpa);
+		r = emul_code_at(c, row->rip, sizeof(bytes), &at);
 		if (r != GO_ON)
 			return r;
-		at = c->ops->ram(c, gpa, sizeof(bytes));
 		if (!at)
 			return EMUL_UNHANDLED;
 	} else {

@@ -42,6 +42,17 @@ static int ask(struct emul_ctx *c, uint64_t gpa, unsigned size, bool write)
 	return s->asked;
 }
 
+/* The access exited, so what it is for is not RAM. */
+static int move_device(struct emul_ctx *c, uint64_t gpa, unsigned size,
+		       bool write)
+{
+	struct emul_state *s = c->state;
+
+	if (write)
+		s->a[0].data.q[0] = emul_operand(c, &s->insn->src);
+	return ask(c, gpa, size, write);
+}
+
 static int move(struct emul_ctx *c, uint64_t gpa, unsigned size, bool write)
 {
 	struct emul_state *s = c->state;
@@ -75,10 +86,8 @@ int emul_fast(struct emul_ctx *c)
 	if ((linear & 0xfff) + size > 0x1000)
 		return GO_ON;
 	if (emul_is_hinted(c, linear, write))
-		gpa = c->state->hint_gpa;
-	else
-		r = emul_translate(c, linear, write ? XLAT_WRITE : XLAT_READ,
-				   &gpa);
+		return move_device(c, c->state->hint_gpa, size, write);
+	r = emul_translate(c, linear, write ? XLAT_WRITE : XLAT_READ, &gpa);
 	return r != GO_ON ? r : move(c, gpa, size, write);
 }
 

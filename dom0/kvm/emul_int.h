@@ -125,6 +125,7 @@ struct xlat {
 	uint64_t cr0, cr3, cr4, efer;
 	uint64_t memory; /* emul_ctx's */
 	uint64_t gpa; /* of the page */
+	const uint8_t *at; /* of a page of code: where it is; NULL: not RAM */
 	uint8_t entries, entry_size; /* entries 0: an empty row */
 	struct { uint64_t gpa, value; const void *at; } entry[WALK_MAX];
 };
@@ -264,6 +265,10 @@ int emul_read_code(struct emul_ctx *c, uint64_t linear, uint8_t *buf,
 /* Translate one linear address. access: enum xlat_access. */
 int emul_translate(struct emul_ctx *c, uint64_t linear, unsigned access,
 		   uint64_t *gpa);
+
+/* Where `len` bytes of code are, within a page; NULL: not in RAM. */
+int emul_code_at(struct emul_ctx *c, uint64_t linear, unsigned len,
+		 const void **at);
 
 /* --- emul_exec.c ------------------------------------------------------------ */
 

@@ -261,17 +261,33 @@ static uint64_t key_of(const struct emul_ctx *c, uint64_t linear,
 	       (is_user(c) ? 4u : 0u) | (c->rflags & RFLAGS_AC ? 8u : 0u);
 }
 
-static bool is_hit(const struct emul_ctx *c, const struct xlat *x, uint64_t key)
+/* Of 4 bytes: the others. */
+static bool is_same_narrow(const struct xlat *x)
 {
-	if (x->entries == 0 || x->key != key || x->cr0 != c->cr0 ||
-	    x->cr3 != c->cr3 || x->cr4 != c->cr4 || x->efer != c->efer ||
-	    x->memory != c->memory)
-		return false;
 	for (unsigned i = 0; i < x->entries; i++)
-		if (entry_at(x->entry[i].at, x->entry_size) !=
-		    x->entry[i].value)
+		if (entry_at(x->entry[i].at, 4) != x->entry[i].value)
 			return false;
 	return true;
+}
+
+static inline bool is_same(const struct xlat *x)
+{
+	uint64_t changed = 0, entry;
+
+	if (x->entry_size != sizeof(entry))
+		return is_same_narrow(x);
+	for (unsigned i = 0; i < x->entries; i++) {
+		memcpy(&entry, x->entry[i].at, sizeof(entry));
+		changed |= entry ^ x->entry[i].value;
+	}
+	return !changed;
+}
+
+static inline bool is_hit(const struct emul_ctx *c, const struct xlat *x, uint64_t key)
+{
+	return x->key == key && x->cr3 == c->cr3 && x->cr0 == c->cr0 &&
+	       x->cr4 == c->cr4 && x->efer == c->efer &&
+	       x->memory == c->memory && x->entries != 0 && is_same(x);
 }
 
 static int walk(struct emul_ctx *c, struct xlat *x, uint64_t linear,
@@ -287,29 +303,62 @@ static int walk(struct emul_ctx *c, struct xlat *x, uint64_t linear,
 	return r == RETRY ? (int)EMUL_DONE : r;
 }
 
+__attribute__((noinline)) static int fill(struct emul_ctx *c, struct xlat *x, uint64_t linear,
+		unsigned access)
+{
+	const int r = walk(c, x, linear, access);
+
+	if (r != GO_ON)
+		return r;
+	x->key = key_of(c, linear, access);
+	x->cr0 = c->cr0;
+	x->cr3 = c->cr3;
+	x->cr4 = c->cr4;
+	x->efer = c->efer;
+	x->memory = c->memory;
+	x->at = access == XLAT_EXEC ? c->ops->ram(c, x->gpa, 0x1000) : NULL;
+	return GO_ON;
+}
+
+static inline int find(struct emul_ctx *c, uint64_t linear, unsigned access,
+		       const struct xlat **row)
+{
+	struct xlat *x = &c->state->xlat[((linear >> 12) * 4 + access) %
+					 XLAT_ROWS];
+
+	*row = x;
+	return is_hit(c, x, key_of(c, linear, access)) ?
+		       GO_ON : fill(c, x, linear, access);
+}
+
 int emul_translate(struct emul_ctx *c, uint64_t linear, unsigned access,
 		   uint64_t *gpa)
 {
-	const uint64_t key = key_of(c, linear, access);
-	struct xlat *x = &c->state->xlat[((linear >> 12) * 4 + access) %
-					 XLAT_ROWS];
+	const struct xlat *x;
+	int r = GO_ON;
 
 	if (!(c->cr0 & CR0_PG)) {
 		*gpa = linear;
 		return GO_ON;
 	}
-	if (!is_hit(c, x, key)) {
-		const int r = walk(c, x, linear, access);
+	r = find(c, linear, access, &x);
+	if (r == GO_ON)
+		*gpa = x->gpa | (linear & 0xfff);
+	return r;
+}
 
-		if (r != GO_ON)
-			return r;
-		x->key = key;
-		x->cr0 = c->cr0;
-		x->cr3 = c->cr3;
-		x->cr4 = c->cr4;
-		x->efer = c->efer;
-		x->memory = c->memory;
+int emul_code_at(struct emul_ctx *c, uint64_t linear, unsigned len,
+		 const void **at)
+{
+	const struct xlat *x;
+	int r = GO_ON;
+
+	if (!(c->cr0 & CR0_PG)) {
+		*at = c->ops->ram(c, linear, len);
+		return GO_ON;
 	}
-	*gpa = x->gpa | (linear & 0xfff);
-	return GO_ON;
+	r = find(c, linear, XLAT_EXEC, &x);
+	if (r == GO_ON)
+		*at = x->at ? x->at + (linear & 0xfff) : NULL;
+	return r;
 }

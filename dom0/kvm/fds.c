@@ -7,10 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FDS	65536u
 #define OBJECTS 8192u
 
-static struct object *_Atomic table[FDS];
+struct object *_Atomic fds_table[FDS];
 
 /*
  * Headers are static and used again: who looks at one that died meanwhile
@@ -60,29 +59,8 @@ int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
 	o->self = self;
 	o->release = release;
 	*object = o;
-	atomic_store(&table[fd], o);
+	atomic_store(&fds_table[fd], o);
 	return fd;
-}
-
-struct object *fds_get(int fd)
-{
-	struct object *o;
-	unsigned refs;
-
-	if ((unsigned)fd >= FDS)
-		return NULL;
-	o = atomic_load_explicit(&table[fd], memory_order_acquire);
-	if (!o)
-		return NULL;
-	refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
-	do {
-		if (!refs)
-			return NULL;
-	} while (!atomic_compare_exchange_weak(&o->refs, &refs, refs + 1));
-	if (atomic_load(&table[fd]) == o)
-		return o;
-	fds_put(o);
-	return NULL;
 }
 
 void fds_hold(struct object *o)
@@ -90,21 +68,13 @@ void fds_hold(struct object *o)
 	atomic_fetch_add(&o->refs, 1);
 }
 
-void fds_put(struct object *o)
+void fds_ended(struct object *o)
 {
-	if (atomic_fetch_sub(&o->refs, 1) != 1)
-		return;
-	/* 0: nobody can get it any more, and it is not free before kind is 0. */
+	/* Nobody can get it any more, and it is not free before kind is 0. */
 	if (o->release && !atomic_load(&forked))
 		o->release(o->self);
 	o->self = NULL;
 	atomic_store(&o->kind, 0);
-}
-
-bool fds_is(int fd)
-{
-	return (unsigned)fd < FDS &&
-	       atomic_load_explicit(&table[fd], memory_order_relaxed);
 }
 
 void fds_closing(int fd)
@@ -113,7 +83,7 @@ void fds_closing(int fd)
 
 	if (!fds_is(fd))
 		return;
-	o = atomic_exchange(&table[fd], NULL);
+	o = atomic_exchange(&fds_table[fd], NULL);
 	if (o)
 		fds_put(o);
 }
@@ -134,7 +104,7 @@ void fds_duped(int from, int to)
 		return;
 	}
 	/* The reference is now the table's. */
-	old = atomic_exchange(&table[to], o);
+	old = atomic_exchange(&fds_table[to], o);
 	if (old)
 		fds_put(old);
 }

@@ -33,15 +33,50 @@ struct object {
 int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
 	    void (*release)(void *self), struct object **object);
 
-/* The object of a descriptor, with a reference more; NULL: not one of ours. */
-struct object *fds_get(int fd);
+/* What the numbers mean; looked at here alone. */
+#define FDS 65536u
+extern struct object *_Atomic fds_table[FDS];
+
+/* Is this number one of ours now? Never a lock, for paths of every program. */
+static inline bool fds_is(int fd)
+{
+	return (unsigned)fd < FDS &&
+	       atomic_load_explicit(&fds_table[fd], memory_order_relaxed);
+}
 
 /* Another reference, for who has one already. */
 void fds_hold(struct object *o);
-void fds_put(struct object *o);
 
-/* Is this number one of ours now? Never a lock, for paths of every program. */
-bool fds_is(int fd);
+/* The last of its references is gone. */
+void fds_ended(struct object *o);
+
+static inline void fds_put(struct object *o)
+{
+	if (atomic_fetch_sub(&o->refs, 1) == 1)
+		fds_ended(o);
+}
+
+/* The object of a descriptor, with a reference more; NULL: not one of ours. */
+static inline struct object *fds_get(int fd)
+{
+	struct object *o;
+	unsigned refs;
+
+	if ((unsigned)fd >= FDS)
+		return NULL;
+	o = atomic_load_explicit(&fds_table[fd], memory_order_acquire);
+	if (!o)
+		return NULL;
+	refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
+	do {
+		if (!refs)
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&o->refs, &refs, refs + 1));
+	if (atomic_load(&fds_table[fd]) == o)
+		return o;
+	fds_put(o);
+	return NULL;
+}
 
 /*
  * What the libc calls did: `fd` is about to be closed; `to` is now what

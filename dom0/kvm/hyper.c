@@ -65,6 +65,7 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 /* --- running a guest -------------------------------------------------------- */
 
 /*
+ * RCX comes with the sequence's name and leaves with an enum hyper_end.
  * The sequence is [1, 2): the look whether the kernel has taken the sequence's
  * name out of the thread's area (rseq_cs, the quadword at 8) since it was
  * written there, the look at immediate_exit, and the hypercall, which is its
@@ -79,7 +80,6 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 		".balign 32\n" #name ": .long 0, 0\n"                          \
 		".quad 1f, 2f - 1f, 4f\n"                                      \
 		".popsection\n"                                                \
-		"lea " #name "(%%rip), %%rcx\n"                                \
 		"1: cmp %%rcx, 8(%[rseq])\n"                                   \
 		"jne 4f\n"                                                     \
 		"cmpb $0, (%[immediate])\n"                                    \
@@ -92,9 +92,9 @@ long hyper_buffer(unsigned nr, uint64_t rdi, uint64_t rsi, uint64_t rdx,
 		"jmp 6f\n"                                                     \
 		"5: mov $2, %%ecx\n"                                           \
 		"6:\n"                                                         \
-		: "=&c"(end), "+a"(r->rax), "+D"(r->rdi), "+S"(r->rsi),        \
+		: "+c"(end), "+a"(r->rax), "+D"(r->rdi), "+S"(r->rsi),         \
 		  "+d"(r->rdx), "+r"(r10)                                      \
-		: "r"(r8), [rseq] "r"(rseq()), [immediate] "r"(immediate_exit) \
+		: "r"(r8), [rseq] "r"(area), [immediate] "r"(immediate_exit)   \
 		: "memory", "cc")
 
 extern const char hyper_rseq_vmx[], hyper_rseq_svm[];
@@ -107,9 +107,9 @@ static char *rseq(void)
 	return thread + __rseq_offset;
 }
 
-static const char *volatile *rseq_cs(void)
+static const char *volatile *rseq_cs(char *area)
 {
-	return (const char *volatile *)(void *)(rseq() + 8);
+	return (const char *volatile *)(void *)(area + 8);
 }
 
 static const char *sequence(void)
@@ -119,21 +119,24 @@ static const char *sequence(void)
 
 void hyper_watch(void)
 {
-	*rseq_cs() = sequence();
+	*rseq_cs(rseq()) = sequence();
 }
 
 bool hyper_undisturbed(void)
 {
-	return *rseq_cs() == sequence();
+	return *rseq_cs(rseq()) == sequence();
 }
 
 enum hyper_end hyper_run(struct hyper_regs *r, uint64_t flags,
-			 const volatile uint8_t *immediate_exit)
+			 const volatile uint8_t *immediate_exit, bool watch)
 {
+	char *const area = rseq();
 	register uint64_t r10 __asm__("r10") = r->r10;
 	register uint64_t r8 __asm__("r8") = flags;
-	uint64_t end;
+	uint64_t end = (uintptr_t)sequence();
 
+	if (watch)
+		*rseq_cs(area) = sequence();
 	r->rax = LUV_CALL(LUV_CALL_vcpu_run);
 	if (is_vmx)
 		RSEQ_RUN("vmcall", hyper_rseq_vmx);

@@ -62,8 +62,8 @@ bool hyper_undisturbed(void);
  * hyper_run - LUV_CALL_vcpu_run, inside a restartable sequence: the kernel
  * moves a thread that it interrupted there to the end, before it runs a
  * signal's handler; and the sequence begins with a look whether it has done
- * so since hyper_watch(). So no signal is ever handled between hyper_watch(),
+ * so since hyper_watch(), or since the call itself with `watch`. So no signal is ever handled between hyper_watch(),
  * or the look at *immediate_exit, and the guest, unnoticed.
  */
 enum hyper_end hyper_run(struct hyper_regs *r, uint64_t flags,
-			 const volatile uint8_t *immediate_exit);
+			 const volatile uint8_t *immediate_exit, bool watch);

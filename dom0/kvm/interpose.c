@@ -19,7 +19,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +32,9 @@ int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
+
+/* As it is called: where nothing follows the request nobody looks at `arg`. */
+int ioctl(int fd, unsigned long request, unsigned long arg);
 
 static pid_t owner;    /* who the descriptors are of: not a vfork's child */
 static bool is_child;  /* a fork's: its VMs are its parent's */
@@ -148,21 +150,12 @@ static int call_object(struct object *o, uint32_t request, unsigned long arg)
 	return -1;
 }
 
-EXPORT int ioctl(int fd, unsigned long request, ...)
+EXPORT int ioctl(int fd, unsigned long request, unsigned long arg)
 {
-	struct object *o;
-	unsigned long arg;
-	va_list args;
+	struct object *o = KVM_TYPE(request) ? fds_get(fd) : NULL;
 
-	va_start(args, request);
-	arg = va_arg(args, unsigned long);
-	va_end(args);
-	if (KVM_TYPE(request)) {
-		o = fds_get(fd);
-		if (o)
-			return call_object(o, (uint32_t)request, arg);
-	}
-	return (int)syscall(SYS_ioctl, fd, request, arg);
+	return o ? call_object(o, (uint32_t)request, arg) :
+		   (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
 /* --- mmap: one page of all vCPUs is the VM's ------------------------------------------- */

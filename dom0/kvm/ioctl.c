@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <luvalley/luvalley.h>
+#include <stdatomic.h>
 
 const struct ioctl_row ioctl_rows[] = {
 #define FN(object, request, fn)                                                \
@@ -23,12 +24,28 @@ const struct ioctl_row ioctl_rows[] = {
 };
 const unsigned ioctl_row_count = sizeof(ioctl_rows) / sizeof(ioctl_rows[0]);
 
-const struct ioctl_row *ioctl_find(unsigned kind, uint32_t request)
+static const struct ioctl_row *look(unsigned kind, uint32_t request)
 {
 	for (unsigned i = 0; i < ioctl_row_count; i++)
 		if (ioctl_rows[i].request == request && ioctl_rows[i].on == kind)
 			return &ioctl_rows[i];
 	return NULL;
+}
+
+/* A client asks few things often: by their numbers, the last that was found. */
+const struct ioctl_row *ioctl_find(unsigned kind, uint32_t request)
+{
+	static const struct ioctl_row *_Atomic recent[256];
+	const struct ioctl_row *_Atomic *slot = &recent[request & 0xff];
+	const struct ioctl_row *row =
+		atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (row && row->request == request && row->on == kind)
+		return row;
+	row = look(kind, request);
+	if (row)
+		atomic_store_explicit(slot, row, memory_order_relaxed);
+	return row;
 }
 
 static long refuse(unsigned kind, uint32_t request,
@@ -44,29 +61,27 @@ static long refuse(unsigned kind, uint32_t request,
 }
 
 /* One at a time on a vCPU: others wait until KVM_RUN is over, as KVM's do. */
-static long call(struct object *o, ioctl_fn fn, unsigned long arg)
+static inline long call_vcpu(struct vcpu *v, ioctl_fn fn, unsigned long arg)
 {
 	long result;
 
-	if (o->kind != OBJ_VCPU)
-		return fn(o->self, arg);
-	vcpu_lock(o->self);
-	result = fn(o->self, arg);
-	vcpu_unlock(o->self);
+	vcpu_lock(v);
+	result = fn(v, arg);
+	vcpu_unlock(v);
 	return result;
 }
 
-static long answer(struct object *o, uint32_t request, unsigned long arg)
+/* Apart from KVM_RUN, whose way shall be short. */
+__attribute__((noinline)) static long answer(struct object *o, uint32_t request, unsigned long arg)
 {
 	const struct ioctl_row *row;
 	long result;
 
-	if (request == (uint32_t)KVM_RUN && o->kind == OBJ_VCPU)
-		return call(o, vcpu_ioctl_run, arg);
 	row = ioctl_find(o->kind, request);
 	if (!row || !row->fn)
 		return refuse(o->kind, request, row);
-	result = call(o, row->fn, arg);
+	result = o->kind == OBJ_VCPU ? call_vcpu(o->self, row->fn, arg) :
+				       row->fn(o->self, arg);
 	debug(2, "%s(%#lx) = %ld", row->name, arg, result);
 	return result;
 }
@@ -76,7 +91,9 @@ long ioctl_call(struct object *o, uint32_t request, unsigned long arg)
 	long result;
 
 	TP(ioctl_entry, o->kind, request, arg);
-	result = answer(o, request, arg);
+	result = request == (uint32_t)KVM_RUN && o->kind == OBJ_VCPU ?
+			 call_vcpu(o->self, vcpu_ioctl_run, arg) :
+			 answer(o, request, arg);
 	TP(ioctl_exit, o->kind, request, result);
 	return result;
 }

@@ -55,7 +55,7 @@ static void no_row_twice(void **state)
 
 static void dispatch_is_by_object(void **state)
 {
-	struct vcpu v = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct vcpu v = { 0 };
 	struct object vm = { .kind = OBJ_VM };
 	struct object cpu = { .kind = OBJ_VCPU, .self = &v };
 

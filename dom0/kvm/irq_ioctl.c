@@ -34,6 +34,7 @@ static void intr(void *ctx, bool level)
 {
 	struct vm *vm = ctx;
 
+	atomic_store(&vm->pic_wants, level);
 	if (!level || !vm->vcpu[0])
 		return;
 	if (hyper_simple(LUV_CALL_vcpu_kick, vm->handle, 0, 0, 0) > 0)
@@ -65,6 +66,13 @@ static bool has_vcpus(const struct vm *vm)
 	return false;
 }
 
+static void ask_for_ports(struct vm *vm)
+{
+	for (uint16_t port = 0; port < IRQCHIP_PORTS; port++)
+		if (irqchip_owns_port(vm->chip, port))
+			ports_add(&vm->ports, port, 1);
+}
+
 static long create(struct vm *vm, enum vm_irqchip kind, unsigned pins)
 {
 	struct irqchip_wires wires = wires_of(vm);
@@ -79,10 +87,12 @@ static long create(struct vm *vm, enum vm_irqchip kind, unsigned pins)
 		vm->chip = kind == IRQCHIP_ON ?
 				   irqchip_create(&wires) :
 				   irqchip_create_split(&wires, pins);
-		if (vm->chip)
-			vm->irqchip = kind;
-		else
+		if (!vm->chip)
 			e = -ENOMEM;
+	}
+	if (!e) {
+		vm->irqchip = kind;
+		ask_for_ports(vm);
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return e;
@@ -165,10 +175,12 @@ long vm_ioctl_irqfd(void *self, unsigned long arg)
 
 long vm_ioctl_ioeventfd(void *self, unsigned long arg)
 {
+	const struct kvm_ioeventfd *io = (const struct kvm_ioeventfd *)arg;
 	struct vm *vm = self;
 
-	return eventfds_ioeventfd(vm->eventfds,
-				  (const struct kvm_ioeventfd *)arg);
+	if (io->flags & KVM_IOEVENTFD_FLAG_PIO)
+		ports_add(&vm->ports, io->addr, 1);
+	return eventfds_ioeventfd(vm->eventfds, io);
 }
 
 /* --- state ------------------------------------------------------------------------------ */
@@ -188,12 +200,21 @@ CHIP_IOCTL(vm_ioctl_set_pit, irqchip_set_pit, const struct kvm_pit_state)
 CHIP_IOCTL(vm_ioctl_get_pit2, irqchip_get_pit2, struct kvm_pit_state2)
 CHIP_IOCTL(vm_ioctl_set_pit2, irqchip_set_pit2, const struct kvm_pit_state2)
 
+static long create_pit(struct vm *vm, uint32_t flags)
+{
+	long e = is_on(vm) ? irqchip_create_pit(vm->chip, flags) : -ENOENT;
+
+	if (!e)
+		ask_for_ports(vm);
+	return e;
+}
+
 long vm_ioctl_create_pit(void *self, unsigned long arg)
 {
 	struct vm *vm = self;
 
 	(void)arg;
-	return is_on(vm) ? irqchip_create_pit(vm->chip, 0) : -ENOENT;
+	return create_pit(vm, 0);
 }
 
 long vm_ioctl_create_pit2(void *self, unsigned long arg)
@@ -201,7 +222,7 @@ long vm_ioctl_create_pit2(void *self, unsigned long arg)
 	const struct kvm_pit_config *c = (const struct kvm_pit_config *)arg;
 	struct vm *vm = self;
 
-	return is_on(vm) ? irqchip_create_pit(vm->chip, c->flags) : -ENOENT;
+	return create_pit(vm, c->flags);
 }
 
 long vm_ioctl_reinject(void *self, unsigned long arg)

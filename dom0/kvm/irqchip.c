@@ -289,7 +289,7 @@ uint32_t irqchip_msg_data(const struct irq_msg *msg)
 
 /* --- the run loop ------------------------------------------------------- */
 
-static bool owns_port(const struct irqchip *c, uint16_t port)
+bool irqchip_owns_port(const struct irqchip *c, uint16_t port)
 {
 	switch (port) {
 	case 0x20:
@@ -332,7 +332,7 @@ static void write_byte(struct irqchip *c, uint16_t port, uint8_t byte)
 bool irqchip_port_read(struct irqchip *c, uint16_t port, unsigned len,
 		       uint32_t *value)
 {
-	if (!owns_port(c, port))
+	if (!irqchip_owns_port(c, port))
 		return false;
 	irqchip_lock(c);
 	*value = 0;
@@ -373,7 +373,7 @@ static void irq0_opened(struct irqchip *c, uint64_t before)
 bool irqchip_port_write(struct irqchip *c, uint16_t port, unsigned len,
 			uint32_t value)
 {
-	if (!owns_port(c, port))
+	if (!irqchip_owns_port(c, port))
 		return false;
 	irqchip_lock(c);
 	const uint64_t open = irq0_open(c);
@@ -390,15 +390,20 @@ static bool owns_gpa(const struct irqchip *c, uint64_t gpa)
 	return c->full && gpa - c->ioapic_base < IOAPIC_LEN;
 }
 
-bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
-		       uint64_t *value)
+__attribute__((noinline)) static bool read_ioapic(struct irqchip *c,
+						  uint64_t gpa, unsigned len,
+						  uint64_t *value)
 {
-	if (!owns_gpa(c, gpa))
-		return false;
 	irqchip_lock(c);
 	*value = ioapic_read(&c->ioapic, gpa, len);
 	irqchip_unlock(c);
 	return true;
+}
+
+bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
+		       uint64_t *value)
+{
+	return owns_gpa(c, gpa) && read_ioapic(c, gpa, len, value);
 }
 
 /* Half of all writes are to IOREGSEL: they change no entry. */

@@ -111,6 +111,10 @@ bool irqchip_mmio_read(struct irqchip *c, uint64_t gpa, unsigned len,
 bool irqchip_mmio_write(struct irqchip *c, uint64_t gpa, unsigned len,
 			uint64_t value);
 
+/* Is the port a chip's, now? No port from IRQCHIP_PORTS on ever is. */
+#define IRQCHIP_PORTS 0x500u
+bool irqchip_owns_port(const struct irqchip *c, uint16_t port);
+
 /* LUV_RUN_EOI. True: the client is to be told, KVM_EXIT_IOAPIC_EOI. */
 bool irqchip_eoi(struct irqchip *c, uint8_t vector);
 

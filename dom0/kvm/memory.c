@@ -18,7 +18,6 @@
 void memory_init(struct memory *m, uint64_t vm)
 {
 	memset(m, 0, sizeof(*m));
-	pthread_rwlock_init(&m->lock, NULL);
 	m->vm = vm;
 }
 
@@ -68,7 +67,6 @@ void memory_free(struct memory *m)
 {
 	for (unsigned i = 0; i < LUV_SLOTS; i++)
 		slot_unpin(&m->slot[i]);
-	pthread_rwlock_destroy(&m->lock);
 }
 
 /* --- changes ------------------------------------------------------------------ */
@@ -209,7 +207,7 @@ long memory_set(struct memory *m, const struct kvm_userspace_memory_region *r)
 			  .hva = r->userspace_addr, .flags = r->flags };
 	long e;
 
-	pthread_rwlock_wrlock(&m->lock);
+	share_begin(&m->lock);
 	e = memory_check(m, r);
 	if (!e && !s.len)
 		e = slot_delete(m, r->slot);
@@ -220,7 +218,7 @@ long memory_set(struct memory *m, const struct kvm_userspace_memory_region *r)
 	m->changes++;
 	if (m->slots <= r->slot && !e)
 		m->slots = r->slot + 1;
-	pthread_rwlock_unlock(&m->lock);
+	share_end(&m->lock);
 	if (e)
 		debug(1, "slot %u: gpa %#llx, %#llx bytes at %#llx, flags %#x: "
 		      "error %ld", r->slot, r->guest_phys_addr, r->memory_size,
@@ -232,11 +230,11 @@ long memory_dirty_log(struct memory *m, const struct kvm_dirty_log *log)
 {
 	uint64_t pages = 0;
 
-	pthread_rwlock_rdlock(&m->lock);
+	memory_enter(m);
 	if (log->slot < LUV_SLOTS &&
 	    (m->slot[log->slot].flags & KVM_MEM_LOG_DIRTY_PAGES))
 		pages = m->slot[log->slot].len / PAGE;
-	pthread_rwlock_unlock(&m->lock);
+	memory_leave(m);
 	if (!pages)
 		return -ENOENT;
 	/* The bitmap's size is a multiple of 64 bits; no bit for no page. */
@@ -283,13 +281,13 @@ long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write)
 	const struct slot *s = &m->slot[slot % LUV_SLOTS];
 	long e = 0;
 
-	pthread_rwlock_wrlock(&m->lock);
+	share_begin(&m->lock);
 	/* Deleted meanwhile: the guest's access will exit again. */
 	if (slot < LUV_SLOTS && hva - s->hva < s->len) {
 		e = fault_locked(m, slot, hva);
 		touch(hva, write);
 	}
-	pthread_rwlock_unlock(&m->lock);
+	share_end(&m->lock);
 	return e;
 }
 

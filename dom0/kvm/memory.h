@@ -13,9 +13,10 @@
  */
 #pragma once
 
+#include "lock.h"
+
 #include <linux/kvm.h>
 #include <luvalley/luvalley.h>
-#include <pthread.h>
 #include <stdbool.h>
 
 #define PIECE_SIZE (UINT64_C(2) << 20)
@@ -28,7 +29,7 @@ struct slot {
 };
 
 struct memory {
-	pthread_rwlock_t lock;
+	struct share lock;
 	uint64_t vm; /* [I] the VMM's handle, once there is a descriptor */
 	unsigned slots;	  /* those in use are below it */
 	uint64_t changes; /* of the table, so far */
@@ -66,12 +67,12 @@ bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 /* Between these no slot changes. */
 static inline void memory_enter(struct memory *m)
 {
-	pthread_rwlock_rdlock(&m->lock);
+	share_enter(&m->lock);
 }
 
 static inline void memory_leave(struct memory *m)
 {
-	pthread_rwlock_unlock(&m->lock);
+	share_leave(&m->lock);
 }
 
 /*

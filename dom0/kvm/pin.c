@@ -7,6 +7,7 @@
  * grows with the ring.
  */
 #include "pin.h"
+#include "huge.h"
 #include "libluv.h"
 #include "say.h"
 
@@ -20,6 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define PAGE	     4096
 #define RING_BUFFERS 32
 #define RINGS	     512
 #define BUFFERS	     (RING_BUFFERS * RINGS) /* 32 GiB in pieces */
@@ -76,6 +78,33 @@ static int buffer_update(unsigned i, void *addr, size_t len)
 			     sizeof(u)) == 1 ? 0 : errno;
 }
 
+/* Have the kernel put a huge page there, if it does so. */
+static bool looks_huge(void *addr, size_t len)
+{
+	return len == HUGE_SIZE && (uintptr_t)addr % HUGE_SIZE == 0 &&
+	       !madvise(addr, PAGE, MADV_POPULATE_WRITE) &&
+	       huge_page_begins(addr);
+}
+
+/*
+ * The kernel looks at each page of a buffer. A huge page stays whole, and in
+ * its place, by the pin of a single page of it.
+ */
+static int buffer_pin(unsigned i, void *addr, size_t len)
+{
+	int error;
+
+	if (looks_huge(addr, len)) {
+		error = buffer_update(i, addr, 1);
+		if (error || huge_page_at(addr))
+			return error;
+	}
+	error = buffer_update(i, addr, len);
+	if (error) /* what there is of it */
+		buffer_update(i, NULL, 0);
+	return error;
+}
+
 static int32_t buffer_add(void *addr, size_t len, int *error)
 {
 	unsigned i = rings.next;
@@ -86,7 +115,7 @@ static int32_t buffer_add(void *addr, size_t len, int *error)
 	if (!*error && i / RING_BUFFERS == rings.open)
 		*error = ring_open();
 	if (!*error)
-		*error = buffer_update(i, addr, len);
+		*error = buffer_pin(i, addr, len);
 	if (*error)
 		return 0;
 	rings.used[i] = true;

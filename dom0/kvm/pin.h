@@ -2,8 +2,9 @@
 /*
  * pin.h - keep pages of this process where they are. Owns an io_uring that is
  * used for nothing but its registered buffers: the kernel holds each page of
- * those by a long-term pin, and neither compaction, swap, KSM, NUMA balancing
- * nor a copy after fork takes it away. mlock() does not do that.
+ * those by a long-term pin, a huge one by the pin of any part, and neither
+ * compaction, swap, KSM, NUMA balancing nor a copy after fork takes it away.
+ * mlock() does not do that.
  *
  * In this order: a registered buffer; for what cannot be one (file mappings,
  * no io_uring, no slot left) mlock(), after a sentence that says what is at

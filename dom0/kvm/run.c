@@ -109,47 +109,51 @@ static long prepare(struct vcpu *v)
 				 v->kvmclock & ~UINT64_C(1),
 				 vcpu_state(v)->tsc_offset);
 	}
-	return vcpu_flush(v);
+	return v->s_dirty ? vcpu_flush(v) : 0;
 }
 
 /* --- exits --------------------------------------------------------------------------- */
 
-static bool port_in(struct vcpu *v, uint16_t port, unsigned size)
+static long io_client(struct vcpu *v, const struct hyper_regs *r)
 {
-	uint32_t value = 0;
+	const bool in = r->rsi >> 8 & 1;
+	const uint32_t value = (uint32_t)r->rdx;
 
-	if (!devices_port_read(v, port, size, &value))
-		return false;
+	if (in)
+		v->wait = WAIT_CLIENT_IN;
+	else
+		memcpy(v->pio, &value, sizeof(value));
+	v->run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	v->run->io.size = v->in_size;
+	v->run->io.port = (uint16_t)r->rdi;
+	v->run->io.count = 1;
+	v->run->io.data_offset = (uint64_t)(v->pio - (uint8_t *)v->run);
+	return leave(v, KVM_EXIT_IO);
+}
+
+/* A port that somebody here has asked for. */
+static long io_device(struct vcpu *v, const struct hyper_regs *r)
+{
+	const uint16_t port = (uint16_t)r->rdi;
+	uint32_t value = (uint32_t)r->rdx;
+
+	if (!(r->rsi >> 8 & 1))
+		return devices_port_write(v, port, v->in_size, value) ?
+			       AGAIN : io_client(v, r);
+	if (!devices_port_read(v, port, v->in_size, &value))
+		return io_client(v, r);
 	v->in = value;
 	v->wait = WAIT_VMM;
-	return true;
+	return AGAIN;
 }
 
 static long io(struct vcpu *v, const struct hyper_regs *r)
 {
-	const bool in = r->rsi >> 8 & 1;
-	const uint8_t size = r->rsi & 0xff;
-	const uint16_t port = (uint16_t)r->rdi;
-	const uint32_t value = (uint32_t)r->rdx;
-
 	if (r->rsi >> 9 & 1)
 		return emulate_start(v, false, 0, false) == EMULATE_GO_ON;
-	v->in_size = size;
-	if (in) {
-		v->wait = WAIT_CLIENT_IN;
-		if (port_in(v, port, size))
-			return AGAIN;
-	} else {
-		memcpy(v->pio, &value, sizeof(value));
-		if (devices_port_write(v, port, size, value))
-			return AGAIN;
-	}
-	v->run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
-	v->run->io.size = size;
-	v->run->io.port = port;
-	v->run->io.count = 1;
-	v->run->io.data_offset = (uint64_t)(v->pio - (uint8_t *)v->run);
-	return leave(v, KVM_EXIT_IO);
+	v->in_size = r->rsi & 0xff;
+	return devices_port_free(v, (uint16_t)r->rdi) ? io_client(v, r) :
+							io_device(v, r);
 }
 
 static long mmio(struct vcpu *v, const struct hyper_regs *r)
@@ -436,10 +440,9 @@ static long run(struct vcpu *v)
 			break;
 		flags = run_flags(v);
 		r = run_regs(v);
-		if (knows)
-			hyper_watch();
 		TP(run_entry, v->vm->handle, v->id);
-		switch (hyper_run(&r, flags, &v->run->immediate_exit)) {
+		switch (hyper_run(&r, flags, &v->run->immediate_exit,
+				  knows)) {
 		case HYPER_DONE:
 			TP(run_exit, v->vm->handle, v->id, r.rax, r.rdi, r.rsi,
 			   r.rdx);
@@ -466,7 +469,8 @@ long vcpu_run(struct vcpu *v)
 	sigset_t old;
 	long e;
 
-	hyper_watch();
+	if (!system_knows_immediate_exit())
+		hyper_watch();
 	if (v->has_sigmask)
 		pthread_sigmask(SIG_SETMASK, &v->sigmask, &old);
 	e = run(v);

@@ -6,9 +6,8 @@
 #include "vm.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 
-static _Atomic bool immediate_exit_known;
+atomic_bool system_immediate_exit_known;
 
 int system_open(void)
 {
@@ -18,12 +17,6 @@ int system_open(void)
 	if (e)
 		return e;
 	return fds_new(OBJ_SYSTEM, "kvm", 0, NULL, NULL, &o);
-}
-
-bool system_knows_immediate_exit(void)
-{
-	return atomic_load_explicit(&immediate_exit_known,
-				    memory_order_relaxed);
 }
 
 long system_get_api_version(void *self, unsigned long arg)
@@ -36,7 +29,7 @@ long system_check_extension(void *self, unsigned long arg)
 {
 	(void)self;
 	if (arg == KVM_CAP_IMMEDIATE_EXIT)
-		atomic_store(&immediate_exit_known, true);
+		atomic_store(&system_immediate_exit_known, true);
 	return cap_value(arg);
 }
 

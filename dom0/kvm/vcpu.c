@@ -58,7 +58,6 @@ static struct vcpu *vcpu_new(struct vm *vm, unsigned id)
 	v->id = id;
 	v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	v->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	pthread_mutex_init(&v->lock, NULL);
 	msr_init(&v->msr);
 	v->apic_base = APIC_BASE | APIC_ENABLE | (id ? 0 : APIC_BSP);
 	if (v->wake_fd < 0 || v->timer_fd < 0) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "fpu.h"
+#include "lock.h"
 #include "msr.h"
 #include "vm.h"
 
@@ -38,7 +39,7 @@ struct vcpu {
 	struct luv_shared *shared; /* [I] vcpu_share; NULL: it cannot be pinned */
 	int32_t shared_pin;	   /* [I] */
 
-	pthread_mutex_t lock; /* held by an ioctl on it; the rest is under it */
+	struct lock lock;     /* held by an ioctl on it; the rest is under it */
 	struct luv_vcpu s;
 	bool s_valid, s_dirty;
 	bool s_shared;	      /* `shared` is what the last exit left there */
@@ -72,12 +73,12 @@ void vcpu_free(struct vcpu *v);
 /* The lock of an ioctl on it. */
 static inline void vcpu_lock(struct vcpu *v)
 {
-	pthread_mutex_lock(&v->lock);
+	lock_take(&v->lock);
 }
 
 static inline void vcpu_unlock(struct vcpu *v)
 {
-	pthread_mutex_unlock(&v->lock);
+	lock_release(&v->lock);
 }
 
 /* End its sleep. Any thread. */

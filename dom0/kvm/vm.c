@@ -232,10 +232,13 @@ long vm_ioctl_create_vcpu(void *self, unsigned long arg)
 
 long vm_ioctl_coalesce(void *self, unsigned long arg)
 {
+	const struct kvm_coalesced_mmio_zone *z =
+		(const struct kvm_coalesced_mmio_zone *)arg;
 	struct vm *vm = self;
 
-	return coalesced_add(&vm->coalesced,
-			     (const struct kvm_coalesced_mmio_zone *)arg);
+	if (z->pio)
+		ports_add(&vm->ports, z->addr, z->size);
+	return coalesced_add(&vm->coalesced, z);
 }
 
 long vm_ioctl_uncoalesce(void *self, unsigned long arg)

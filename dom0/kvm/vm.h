@@ -10,6 +10,7 @@
 #include "eventfds.h"
 #include "fds.h"
 #include "memory.h"
+#include "ports.h"
 #include "system.h"
 
 #include <linux/kvm.h>
@@ -33,7 +34,9 @@ struct vm {
 	struct vcpu *vcpu[LUV_VCPUS]; /* [L] lock; [I] once set */
 	enum vm_irqchip irqchip;     /* [L] lock; [I] once there is a vCPU */
 	struct irqchip *chip;	     /* the same; NULL: IRQCHIP_OFF */
+	atomic_bool pic_wants;	     /* [a] the PIC's INT output */
 	struct eventfds *eventfds;   /* [I] */
+	struct ports ports;	     /* [a] not the client's alone */
 	struct memory memory;	     /* its own lock */
 	struct clock clock;	     /* its own lock */
 	int ring_fd;		     /* [I] memfd of the page that follows */
