@@ -47,7 +47,7 @@ static long reap_one(uint64_t index)
 	struct luv_vm_stat stat;
 	long e = luv_vm_stat(index, &stat);
 
-	if (e < 0 || !stat.tag || process_lives(stat.tag))
+	if (e < 0 || !process_died(stat.tag))
 		return 0;
 	for (int i = 0; i < REAP_TRIES; i++) {
 		e = luv_call(LUV_CALL_vm_reap, token[0], token[1], index,
