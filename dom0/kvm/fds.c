@@ -18,12 +18,17 @@ static struct object *_Atomic table[FDS];
  */
 static struct object objects[OBJECTS];
 
-/* In a fork's child nothing of the objects is its own: not even to end them. */
-static _Atomic bool forked;
+/* Of forks, from the process that loaded this library. A PID may come again. */
+static unsigned generation;
 
 void fds_forked(void)
 {
-	atomic_store(&forked, true);
+	generation++;
+}
+
+bool fds_inherited(const struct object *o)
+{
+	return o->generation != generation;
 }
 
 static struct object *object_new(void)
@@ -56,6 +61,7 @@ int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
 		atomic_store(&o->refs, 0);
 		return -e;
 	}
+	o->generation = generation;
 	o->kind = kind;
 	o->self = self;
 	o->release = release;
@@ -95,7 +101,7 @@ void fds_put(struct object *o)
 	if (atomic_fetch_sub(&o->refs, 1) != 1)
 		return;
 	/* 0: nobody can get it any more, and it is not free before kind is 0. */
-	if (o->release && !atomic_load(&forked))
+	if (o->release && !fds_inherited(o))
 		o->release(o->self);
 	o->self = NULL;
 	atomic_store(&o->kind, 0);

@@ -10,6 +10,7 @@
  */
 #include "fds.h"
 #include "ioctl.h"
+#include "pin.h"
 #include "say.h"
 #include "system.h"
 #include "vcpu.h"
@@ -34,8 +35,7 @@ int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
 
-static pid_t owner;    /* who the descriptors are of: not a vfork's child */
-static bool is_child;  /* a fork's: its VMs are its parent's */
+static pid_t owner; /* who the descriptors are of: not a vfork's child */
 
 /*
  * The next function of that name, libc's, into the pointer at `slot`, if it is
@@ -138,7 +138,7 @@ OPENAT_2(__openat64_2)
 static int call_object(struct object *o, uint32_t request, unsigned long arg)
 {
 	/* KVM refuses another mm than the one that made the VM. */
-	long r = is_child && o->kind != OBJ_SYSTEM ?
+	long r = fds_inherited(o) && o->kind != OBJ_SYSTEM ?
 			 -EIO : ioctl_call(o, request, arg);
 
 	fds_put(o);
@@ -276,8 +276,9 @@ FCNTL(fcntl64)
 
 static void forked(void)
 {
-	is_child = true;
 	fds_forked();
+	pin_forked();
+	vm_forked();
 	owner = getpid();
 }
 
@@ -290,6 +291,5 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	if (!is_child)
-		vm_exit_all();
+	vm_exit_all();
 }

@@ -154,3 +154,12 @@ void pin_remove(int32_t token)
 		rings.next = i;
 	pthread_mutex_unlock(&rings.lock);
 }
+
+/* A ring that the parent leaves ends, and its pins, only when we leave it. */
+void pin_forked(void)
+{
+	for (unsigned i = 0; i < rings.open; i++)
+		syscall(SYS_close, rings.fd[i]);
+	memset(&rings, 0, sizeof(rings));
+	pthread_mutex_init(&rings.lock, NULL);
+}

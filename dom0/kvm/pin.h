@@ -20,5 +20,8 @@
  */
 int32_t pin_add(void *addr, size_t len);
 
+/* This process is a fork's child: the pins are its parent's, and stay. */
+void pin_forked(void);
+
 /* pin_remove - undo it; 0 is nothing. An mlock() stays until the munmap(). */
 void pin_remove(int32_t token);

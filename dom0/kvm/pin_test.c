@@ -10,9 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define PIECE  4096u
@@ -70,10 +73,52 @@ static void each_has_a_token_of_its_own(void **state)
 	munmap(p, PIECES * PIECE);
 }
 
+/* VmPin of /proc/PID/status; -1: not told. */
+static long pinned_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmPin: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Of a ring that both had, one's buffers would take the other's places. */
+static void a_child_has_rings_of_its_own(void **state)
+{
+	uint8_t *p = memory(2 * PIECE);
+	int32_t mine = pin_add(p, PIECE);
+	int status = -1;
+	long before = pinned_kib();
+	pid_t pid;
+
+	(void)state;
+	if (mine <= 0 || before < 4)
+		skip();
+	pid = fork();
+	if (pid == 0) {
+		pin_forked();
+		if (pin_add(p + PIECE, PIECE) != 1)
+			_exit(1);
+		_exit(pinned_kib() == PIECE / 1024 ? 0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(pinned_kib(), before);
+	pin_remove(mine);
+	munmap(p, 2 * PIECE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_has_a_token_of_its_own),
+		cmocka_unit_test(a_child_has_rings_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -465,6 +465,47 @@ static void descriptors(void)
 	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
 }
 
+/* Made in a fork's child: one VM is ended here, the other with the process. */
+static int child_of_its_own(const uint8_t *code, size_t len)
+{
+	const unsigned before = vms();
+
+	failures = 0;
+	for (int i = 0; i < 2; i++) {
+		machine();
+		expect(vms() == before + 1, "a child's VM %d", i);
+		start(code, len);
+		runs(KVM_EXIT_IO, "a child's guest");
+		is_io(true, 0x80, 1);
+		if (i)
+			break;
+		close(cpu);
+		close(vm);
+		close(kvm);
+		expect(vms() == before, "a child's VM has ended");
+	}
+	fflush(stdout);
+	return failures ? 1 : 0;
+}
+
+/* As a client that goes into the background, before or after it has a VM. */
+static void forked(void)
+{
+	static const uint8_t code[] = { 0xe6, 0x80, 0xf4 }; /* out; hlt */
+	const unsigned before = vms();
+	int status = -1;
+
+	start(code, sizeof(code));
+	runs(KVM_EXIT_IO, "before fork");
+	fflush(stdout);
+	if (fork() == 0)
+		exit(child_of_its_own(code, sizeof(code)));
+	wait(&status);
+	expect(status == 0, "the child: %#x", status);
+	expect(vms() == before, "%u VMs, not %u", vms(), before);
+	runs(KVM_EXIT_HLT, "after fork");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -480,6 +521,7 @@ int main(int argc, char **argv)
 		{ "speed", speed, false },
 		{ "slots", slots, false },
 		{ "descriptors", descriptors, false },
+		{ "forked", forked, false },
 		{ "msrs", msrs, false },
 		{ "cr4", cr4, false },
 		{ "mmio", mmio, false },
