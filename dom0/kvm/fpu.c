@@ -50,6 +50,17 @@ uint64_t fpu_xcr0_mask(void)
 	return mask;
 }
 
+/* SDM "XSETBV - Set Extended Control Register". */
+bool fpu_xcr0_ok(uint64_t xcr0)
+{
+	const uint64_t avx512 = xcr0 & AVX512;
+
+	if (!(xcr0 & 1) || (xcr0 & ~fpu_xcr0_mask()) ||
+	    (avx512 && avx512 != AVX512))
+		return false;
+	return (!avx512 || (xcr0 & AVX)) && (!(xcr0 & AVX) || (xcr0 & 2));
+}
+
 static void reset(struct fpu *f)
 {
 	const uint16_t fcw = FCW_RESET;

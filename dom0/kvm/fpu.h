@@ -25,6 +25,9 @@ bool fpu_has_xsave(void);
 /* The components that guests may have: XCR0's bits. */
 uint64_t fpu_xcr0_mask(void);
 
+/* Is it a value of XCR0 that XSETBV takes here? */
+bool fpu_xcr0_ok(uint64_t xcr0);
+
 /* Fill v->fpu.area. Returns it. */
 uint8_t *fpu_get(struct vcpu *v);
 

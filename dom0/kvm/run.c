@@ -261,7 +261,7 @@ static long wrmsr(struct vcpu *v, const struct hyper_regs *r)
 	v->wait = WAIT_VMM;
 	v->wait_msr = true;
 	v->in_size = 4;
-	if (msr_is_register(msr))
+	if (msr_sets_register(msr, r->rsi))
 		vcpu_settle(v);
 	if (!msr_write(v, msr, r->rsi, false)) {
 		debug(1, "vCPU %u writes %#lx to MSR %#x: #GP", v->id, r->rsi,

@@ -425,6 +425,81 @@ static void msrs(void)
 	       m->entries[0].data);
 }
 
+/* An invalid state is refused when it is given, and nothing is changed. */
+static void invalid(void)
+{
+	static const struct {
+		uint32_t msr;
+		uint64_t value;
+	} bad[] = {
+		{ 0x277, 0x0007040600070402 }, { 0xc0000080, 0x1000000 },
+		{ 0xc0000103, 0x100000000 }, { 0xc0000082, 0x800000000000 },
+	};
+	static const uint8_t code[] = { 0xe6, 0x80 }; /* out %al, $0x80 */
+	struct kvm_sregs s, after;
+	uint64_t room[8] = { 0 };
+	struct kvm_msrs *m = (struct kvm_msrs *)(void *)room;
+
+	start(code, sizeof(code));
+	ioctl(cpu, KVM_GET_SREGS, &s);
+	s.cr0 |= 1u << 31; /* PG without PE */
+	expect(ioctl(cpu, KVM_SET_SREGS, &s) < 0 && errno == EINVAL,
+	       "CR0.PG without PE");
+	s.cr0 &= 0x7fffffff;
+	s.efer = 0x500; /* LMA without PG */
+	expect(ioctl(cpu, KVM_SET_SREGS, &s) < 0 && errno == EINVAL,
+	       "EFER.LMA without CR0.PG");
+	s.efer = 0;
+	ioctl(cpu, KVM_GET_SREGS, &after);
+	expect(!memcmp(&s, &after, sizeof(s)), "SREGS after a refusal");
+	m->nmsrs = 3;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		m->entries[0].index = m->entries[2].index = 0x200;
+		m->entries[0].data = i;
+		m->entries[1].index = bad[i].msr;
+		m->entries[1].data = bad[i].value;
+		m->entries[2].data = 99;
+		expect(ioctl(cpu, KVM_SET_MSRS, m) == 1, "MSR %#x: %#lx",
+		       bad[i].msr, (unsigned long)bad[i].value);
+		m->entries[0].data = 77;
+		expect(ioctl(cpu, KVM_GET_MSRS, m) == 3 &&
+		       m->entries[0].data == i, "the MSR before %#x",
+		       bad[i].msr);
+	}
+	runs(KVM_EXIT_IO, "after refusals");
+}
+
+/* WRMSR of PAT with a type that is not there, then of TSC_AUX: two #GPs. */
+static void guest_msrs(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb9, 0x77, 0x02, 0x00, 0x00, /* mov $0x277, %ecx */
+		0x66, 0xb8, 0x02, 0x00, 0x00, 0x00, /* mov $2, %eax */
+		0x66, 0x31, 0xd2,		    /* xor %edx, %edx */
+		0x0f, 0x30,			    /* wrmsr */
+		0x66, 0xb9, 0x03, 0x01, 0x00, 0xc0, /* mov $TSC_AUX, %ecx */
+		0x66, 0xba, 0x01, 0x00, 0x00, 0x00, /* mov $1, %edx */
+		0x0f, 0x30,			    /* wrmsr */
+		0xf4,
+	};
+	static const uint8_t handler[] = {
+		0xe6, 0x93,		/* out %al, $0x93 */
+		0x5b,			/* pop %bx */
+		0x83, 0xc3, 0x02,	/* add $2, %bx: behind the WRMSR */
+		0x53,			/* push %bx */
+		0xcf,			/* iret */
+	};
+
+	handle(VEC_GP, handler, sizeof(handler));
+	start(code, sizeof(code));
+	for (int i = 0; i < 2; i++) {
+		if (!runs(KVM_EXIT_IO, "the handler of a WRMSR's #GP"))
+			return;
+		is_io(true, 0x93, 1);
+	}
+	runs(KVM_EXIT_HLT, "after two #GPs");
+}
+
 /* What no guest may set is #GP, and it goes on. */
 static void cr4(void)
 {
@@ -523,6 +598,8 @@ int main(int argc, char **argv)
 		{ "descriptors", descriptors, false },
 		{ "forked", forked, false },
 		{ "msrs", msrs, false },
+		{ "invalid", invalid, false },
+		{ "guest_msrs", guest_msrs, false },
 		{ "cr4", cr4, false },
 		{ "mmio", mmio, false },
 		{ "pv_eoi", pv_eoi, false },
