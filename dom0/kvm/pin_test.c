@@ -12,8 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -29,6 +31,17 @@ void say(const char *format, ...)
 {
 	(void)format;
 	said++;
+}
+
+/* The address sanitizer's do nothing. */
+int mlock(const void *addr, size_t len)
+{
+	return (int)syscall(SYS_mlock, addr, len);
+}
+
+int munlock(const void *addr, size_t len)
+{
+	return (int)syscall(SYS_munlock, addr, len);
 }
 
 static uint8_t *memory(size_t len)
@@ -73,19 +86,56 @@ static void each_has_a_token_of_its_own(void **state)
 	munmap(p, PIECES * PIECE);
 }
 
-/* VmPin of /proc/PID/status; -1: not told. */
-static long pinned_kib(void)
+/* A row of /proc/PID/status, in KiB; -1: there is none. */
+static long status_kib(const char *row)
 {
 	FILE *f = fopen("/proc/self/status", "r");
 	char line[128];
 	long kib = -1;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmPin: %ld", &kib) == 1)
-			break;
+	while (f && kib < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, row, strlen(row)))
+			kib = strtol(line + strlen(row), NULL, 10);
 	if (f)
 		fclose(f);
 	return kib;
+}
+
+static long pinned_kib(void)
+{
+	return status_kib("VmPin:");
+}
+
+static long locked_pages(void)
+{
+	return status_kib("VmLck:") * 1024 / PIECE;
+}
+
+/* What cannot be written cannot be a buffer. Two may want the same page. */
+static void what_is_only_locked_is_unlocked(void **state)
+{
+	uint8_t *p = memory(8 * PIECE);
+	int32_t all, part, again;
+
+	(void)state;
+	mprotect(p, 8 * PIECE, PROT_READ);
+	said = 0;
+	all = pin_add(p, 8 * PIECE);
+	assert_true(all < 0);
+	assert_int_equal(said, 1);
+	assert_int_equal(locked_pages(), 8);
+	part = pin_add(p + 2 * PIECE, 2 * PIECE);
+	again = pin_add(p + 3 * PIECE, 3 * PIECE);
+	assert_true(part < 0 && part != all && again < 0 && again != part);
+	pin_remove(all);
+	assert_int_equal(locked_pages(), 4);
+	pin_remove(part);
+	assert_int_equal(locked_pages(), 3);
+	assert_int_equal(pin_add(p, PIECE), all);
+	pin_remove(all);
+	pin_remove(again);
+	assert_int_equal(locked_pages(), 0);
+	munmap(p, 8 * PIECE);
 }
 
 /* Of a ring that both had, one's buffers would take the other's places. */
@@ -118,6 +168,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_has_a_token_of_its_own),
+		cmocka_unit_test(what_is_only_locked_is_unlocked),
 		cmocka_unit_test(a_child_has_rings_of_its_own),
 	};
 
