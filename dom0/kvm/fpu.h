@@ -16,7 +16,6 @@ struct vcpu;
 struct fpu {
 	uint8_t area[FPU_BYTES]; /* a copy, for who changes a part */
 	unsigned size;		 /* bytes, as the VMM said; 0: not asked */
-	bool here;		 /* the VMM keeps none: area is all there is */
 };
 
 /* KVM_CAP_XSAVE: does the CPU have XSAVE? */

@@ -154,16 +154,9 @@ static long slot_create(struct memory *m, unsigned id, struct slot *s)
 	s->pin = calloc(pieces, sizeof(*s->pin));
 	if (!s->pin)
 		return -ENOMEM;
-	if (s->lazy)
-		e = tell_vmm(m, id, s);
-	if (e == -EINVAL) /* a VMM without LUV_SLOT_LAZY */
-		s->lazy = false;
-	for (uint64_t i = 0; !s->lazy && i < pieces; i++)
-		if (piece_pin(s, i)) {
-			slot_unpin(s);
-			return -ENOMEM;
-		}
-	if (!s->lazy)
+	for (uint64_t i = 0; !e && !s->lazy && i < pieces; i++)
+		e = piece_pin(s, i);
+	if (!e)
 		e = tell_vmm(m, id, s);
 	if (e) {
 		slot_unpin(s);

@@ -130,7 +130,6 @@ long vcpu_create(struct vm *vm, unsigned long id)
 		return fd;
 	}
 	say("virtual CPU %lu cannot be made: %s", id, strerror((int)-e));
-	v->object->self = v;
 	vm->vcpu[id] = NULL;
 	fds_closing((int)fd); /* gives back the VM's reference */
 	syscall(SYS_close, (int)fd);

@@ -110,8 +110,6 @@ long vcpu_ioctl_get_xcrs(void *self, unsigned long arg)
 	memset(x, 0, sizeof(*x));
 	x->nr_xcrs = 1;
 	x->xcrs[0].value = vcpu_state(self)->xcr0;
-	if (!x->xcrs[0].value) /* a VMM that does not tell it */
-		x->xcrs[0].value = 1;
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * domu.c - virtual machines by bare hypercalls: a real-mode guest of a few
- * instructions does each thing that comes back to ring 3, under signals and
- * migration, and what a wrong caller must not be able to do.
+ * instructions does each thing that comes back to ring 3, and what a wrong
+ * caller must not be able to do.
  */
 #include "test.h"
 

@@ -404,8 +404,8 @@ struct luv_cpuid {
  *          R10: RFLAGS.IF | can take an `event` now << 1 | CR8 << 8
  */
 enum luv_run {
-	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9 |
-			     rep << 10, RDX value of an OUT. String I/O is not
+	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9,
+			     RDX value of an OUT. String I/O is not
 			     executed: RDX is then 0 and RIP at it */
 	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote | 2 if that is where
 			     the access itself went, not a walk of the guest's
@@ -417,11 +417,9 @@ enum luv_run {
 			     RSI enum luv_mp_state. Sleep, then run again */
 	LUV_RUN_WINDOW_OPEN,
 	LUV_RUN_SHUTDOWN, /* triple fault */
-	LUV_RUN_CPUID,	  /* not used */
-	LUV_RUN_RDMSR,	  /* RDI msr: complete it by `in` or LUV_RUN_GP */
+	LUV_RUN_RDMSR = 8, /* RDI msr: complete it by `in` or LUV_RUN_GP */
 	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
-	LUV_RUN_HYPERCALL, /* RIP is past it; vcpu_get, vcpu_set RAX */
-	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1 */
+	LUV_RUN_UNKNOWN = 11, /* RDI exit kind, RSI reason, RDX info1 */
 	LUV_RUN_KICKED,	  /* vcpu_kick, or LUV_RUN_NO_ENTRY */
 	LUV_RUN_WAKE,	  /* RDI mask of vCPUs it has woken: wake their threads */
 	LUV_RUN_EOI,	  /* RDI vector, see vm_eoi_vectors */
