@@ -209,6 +209,27 @@ static void shared_guest(long vm, uint8_t *ram)
 	munmap(s, 4096);
 }
 
+/* What the VMM would fault on, when it gave it to the processor. */
+static void bad_states(long vm)
+{
+	struct luv_vcpu good, s;
+	long e;
+
+	luv_touch(&good, sizeof(good));
+	luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&good, 0, 0);
+	for (int i = 0; i < 3; i++) {
+		s = good;
+		if (i == 0)
+			s.tsc_aux = 1ull << 32;
+		else
+			s.xcr0 = i == 1 ? 0x27 : 0xe3; /* AVX-512: a part; no AVX */
+		e = luv_call(LUV_CALL_vcpu_set, (uint64_t)vm, 0, (uintptr_t)&s,
+			     0, 0);
+		expect(e == -LUV_EINVAL, "bad state %d: %ld", i, e);
+	}
+	run_until(vm, 0, 0, LUV_RUN_MMIO, "after bad states");
+}
+
 /* --- authority ------------------------------------------------------------- */
 
 /* What can be known of a VM. Another process's calls must not change it. */
@@ -343,6 +364,7 @@ int main(void)
 	expect(e == 0, "vm_slot: %ld", e);
 	plain_guest(vm, ram);
 	shared_guest(vm, ram);
+	bad_states(vm);
 	authority(vm);
 	e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
 	expect(e == 0, "vm_destroy: %ld", e);
