@@ -65,7 +65,7 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-CLIENTS	:= apic errors kvm signals
+CLIENTS	:= apic descriptors errors kvm signals state
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,dom0/luvctl.c) $(B)/dom0/luvtrace
 DOM0_LIB := $(B)/dom0/obj/libluv.o

@@ -23,6 +23,7 @@
 
 #define RAM	  (4ul << 20)
 #define LOAD	  0x1000u
+#define HANDLER	  0x3000u
 #define RFLAGS_1  0x2u
 #define RFLAGS_IF 0x200u
 
@@ -126,6 +127,14 @@ static inline void start_with(const uint8_t *code, size_t len, uint64_t rflags)
 static inline void start(const uint8_t *code, size_t len)
 {
 	start_with(code, len, RFLAGS_1);
+}
+
+/* The code of a vector's handler. */
+static inline void handle(unsigned vector, const uint8_t *code, size_t len)
+{
+	memcpy(ram + HANDLER, code, len);
+	((uint16_t *)ram)[vector * 2] = HANDLER;
+	((uint16_t *)ram)[vector * 2 + 1] = 0;
 }
 
 /* Until an exit; a client that did not ask for immediate_exit sees EINTR. */

@@ -11,18 +11,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#define HANDLER	  0x3000u
 #define VECTOR	  0x20u
-#define VEC_GP	  13
 #define MMIO_BASE 0xd0000000u
-
-/* The code of a vector's handler. */
-static void handle(unsigned vector, const uint8_t *code, size_t len)
-{
-	memcpy(ram + HANDLER, code, len);
-	((uint16_t *)ram)[vector * 2] = HANDLER;
-	((uint16_t *)ram)[vector * 2 + 1] = 0;
-}
 
 /* --- tests ------------------------------------------------------------------- */
 
@@ -392,195 +382,6 @@ static void slots(void)
 	munmap(two, 0x2000);
 }
 
-static void msrs(void)
-{
-	static const uint8_t code[] = {
-		0x66, 0xb9, 0x00, 0x02, 0x00, 0x00, /* mov $0x200, %ecx */
-		0x0f, 0x32,			    /* rdmsr */
-		0x66, 0x05, 0x00, 0x10, 0x00, 0x00, /* add $0x1000, %eax */
-		0x0f, 0x30,			    /* wrmsr */
-		0x66, 0xb9, 0x99, 0x99, 0x00, 0x00, /* mov $0x9999, %ecx */
-		0x0f, 0x32,			    /* rdmsr: #GP */
-		0xf4,
-	};
-	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x91, 0xf4 };
-	uint64_t room[8] = { 0 };
-	struct kvm_msrs *m = (struct kvm_msrs *)(void *)room;
-
-	m->nmsrs = 2;
-	m->entries[0].index = 0x200;
-	m->entries[0].data = 0x123000;
-	m->entries[1].index = 0x277;
-	expect(ioctl(cpu, KVM_SET_MSRS, m) == 2, "KVM_SET_MSRS");
-	m->entries[0].data = 0;
-	expect(ioctl(cpu, KVM_GET_MSRS, m) == 2 &&
-	       m->entries[0].data == 0x123000, "KVM_GET_MSRS");
-	handle(VEC_GP, handler, sizeof(handler));
-	start(code, sizeof(code));
-	if (!runs(KVM_EXIT_IO, "the #GP's handler"))
-		return;
-	is_io(true, 0x91, 1);
-	ioctl(cpu, KVM_GET_MSRS, m);
-	expect(m->entries[0].data == 0x124000, "MSR 200h: %#llx",
-	       m->entries[0].data);
-}
-
-/* An invalid state is refused when it is given, and nothing is changed. */
-static void invalid(void)
-{
-	static const struct {
-		uint32_t msr;
-		uint64_t value;
-	} bad[] = {
-		{ 0x277, 0x0007040600070402 }, { 0xc0000080, 0x1000000 },
-		{ 0xc0000103, 0x100000000 }, { 0xc0000082, 0x800000000000 },
-	};
-	static const uint8_t code[] = { 0xe6, 0x80 }; /* out %al, $0x80 */
-	struct kvm_sregs s, after;
-	uint64_t room[8] = { 0 };
-	struct kvm_msrs *m = (struct kvm_msrs *)(void *)room;
-
-	start(code, sizeof(code));
-	ioctl(cpu, KVM_GET_SREGS, &s);
-	s.cr0 |= 1u << 31; /* PG without PE */
-	expect(ioctl(cpu, KVM_SET_SREGS, &s) < 0 && errno == EINVAL,
-	       "CR0.PG without PE");
-	s.cr0 &= 0x7fffffff;
-	s.efer = 0x500; /* LMA without PG */
-	expect(ioctl(cpu, KVM_SET_SREGS, &s) < 0 && errno == EINVAL,
-	       "EFER.LMA without CR0.PG");
-	s.efer = 0;
-	ioctl(cpu, KVM_GET_SREGS, &after);
-	expect(!memcmp(&s, &after, sizeof(s)), "SREGS after a refusal");
-	m->nmsrs = 3;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		m->entries[0].index = m->entries[2].index = 0x200;
-		m->entries[0].data = i;
-		m->entries[1].index = bad[i].msr;
-		m->entries[1].data = bad[i].value;
-		m->entries[2].data = 99;
-		expect(ioctl(cpu, KVM_SET_MSRS, m) == 1, "MSR %#x: %#lx",
-		       bad[i].msr, (unsigned long)bad[i].value);
-		m->entries[0].data = 77;
-		expect(ioctl(cpu, KVM_GET_MSRS, m) == 3 &&
-		       m->entries[0].data == i, "the MSR before %#x",
-		       bad[i].msr);
-	}
-	runs(KVM_EXIT_IO, "after refusals");
-}
-
-/* WRMSR of PAT with a type that is not there, then of TSC_AUX: two #GPs. */
-static void guest_msrs(void)
-{
-	static const uint8_t code[] = {
-		0x66, 0xb9, 0x77, 0x02, 0x00, 0x00, /* mov $0x277, %ecx */
-		0x66, 0xb8, 0x02, 0x00, 0x00, 0x00, /* mov $2, %eax */
-		0x66, 0x31, 0xd2,		    /* xor %edx, %edx */
-		0x0f, 0x30,			    /* wrmsr */
-		0x66, 0xb9, 0x03, 0x01, 0x00, 0xc0, /* mov $TSC_AUX, %ecx */
-		0x66, 0xba, 0x01, 0x00, 0x00, 0x00, /* mov $1, %edx */
-		0x0f, 0x30,			    /* wrmsr */
-		0xf4,
-	};
-	static const uint8_t handler[] = {
-		0xe6, 0x93,		/* out %al, $0x93 */
-		0x5b,			/* pop %bx */
-		0x83, 0xc3, 0x02,	/* add $2, %bx: behind the WRMSR */
-		0x53,			/* push %bx */
-		0xcf,			/* iret */
-	};
-
-	handle(VEC_GP, handler, sizeof(handler));
-	start(code, sizeof(code));
-	for (int i = 0; i < 2; i++) {
-		if (!runs(KVM_EXIT_IO, "the handler of a WRMSR's #GP"))
-			return;
-		is_io(true, 0x93, 1);
-	}
-	runs(KVM_EXIT_HLT, "after two #GPs");
-}
-
-/* What no guest may set is #GP, and it goes on. */
-static void cr4(void)
-{
-	static const uint8_t code[] = {
-		0x0f, 0x20, 0xe0,		    /* mov %cr4, %eax */
-		0x66, 0x0d, 0x00, 0x20, 0x00, 0x00, /* or $0x2000, %eax: VMXE */
-		0x0f, 0x22, 0xe0,		    /* mov %eax, %cr4 */
-		0xf4,
-	};
-	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x92, 0xf4 };
-	struct kvm_sregs s;
-
-	handle(VEC_GP, handler, sizeof(handler));
-	start(code, sizeof(code));
-	if (!runs(KVM_EXIT_IO, "the #GP of CR4.VMXE"))
-		return;
-	is_io(true, 0x92, 1);
-	expect(ioctl(cpu, KVM_GET_SREGS, &s) == 0 && !(s.cr4 & 0x2000),
-	       "CR4 is %#llx", s.cr4);
-}
-
-/* What a fork's child and a copy of a descriptor can do. */
-static void descriptors(void)
-{
-	struct kvm_regs regs;
-	int copy = dup(cpu), status = 0;
-
-	expect(copy >= 0 && ioctl(copy, KVM_GET_REGS, &regs) == 0, "dup");
-	close(copy);
-	expect(ioctl(copy, KVM_GET_REGS, &regs) < 0 && errno == EBADF,
-	       "closed copy");
-	expect(ioctl(vm, KVM_RUN, 0) < 0 && errno == ENOTTY, "KVM_RUN of a VM");
-	if (fork() == 0)
-		_exit(ioctl(cpu, KVM_GET_REGS, &regs) < 0 && errno == EIO ? 0
-									  : 1);
-	wait(&status);
-	expect(status == 0, "a child's ioctl: %d", status);
-	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
-}
-
-/* Made in a fork's child: one VM is ended here, the other with the process. */
-static int child_of_its_own(const uint8_t *code, size_t len)
-{
-	const unsigned before = vms();
-
-	failures = 0;
-	for (int i = 0; i < 2; i++) {
-		machine();
-		expect(vms() == before + 1, "a child's VM %d", i);
-		start(code, len);
-		runs(KVM_EXIT_IO, "a child's guest");
-		is_io(true, 0x80, 1);
-		if (i)
-			break;
-		close(cpu);
-		close(vm);
-		close(kvm);
-		expect(vms() == before, "a child's VM has ended");
-	}
-	fflush(stdout);
-	return failures ? 1 : 0;
-}
-
-/* As a client that goes into the background, before or after it has a VM. */
-static void forked(void)
-{
-	static const uint8_t code[] = { 0xe6, 0x80, 0xf4 }; /* out; hlt */
-	const unsigned before = vms();
-	int status = -1;
-
-	start(code, sizeof(code));
-	runs(KVM_EXIT_IO, "before fork");
-	fflush(stdout);
-	if (fork() == 0)
-		exit(child_of_its_own(code, sizeof(code)));
-	wait(&status);
-	expect(status == 0, "the child: %#x", status);
-	expect(vms() == before, "%u VMs, not %u", vms(), before);
-	runs(KVM_EXIT_HLT, "after fork");
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -595,12 +396,6 @@ int main(int argc, char **argv)
 		{ "once", once, false },
 		{ "speed", speed, false },
 		{ "slots", slots, false },
-		{ "descriptors", descriptors, false },
-		{ "forked", forked, false },
-		{ "msrs", msrs, false },
-		{ "invalid", invalid, false },
-		{ "guest_msrs", guest_msrs, false },
-		{ "cr4", cr4, false },
 		{ "mmio", mmio, false },
 		{ "pv_eoi", pv_eoi, false },
 	};
