@@ -190,6 +190,7 @@ UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,tp.c irqchip_state.c wakeup.c qui
 UNIT_DEPS_kvm-eventfds := $(UNIT_DEPS_kvm-irqchip) \
 	$(addprefix dom0/kvm/,irqchip.c eventfds_irqfd.c eventfds_io.c)
 UNIT_DEPS_kvm-irqchip_threads := $(UNIT_DEPS_kvm-irqchip) dom0/kvm/irqchip.c
+UNIT_DEPS_kvm-stats := dom0/kvm/fds.c
 UNIT_DEPS_kvm-wakeup := dom0/kvm/quiet.c
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum object_kind { OBJ_SYSTEM = 1, OBJ_VM = 2, OBJ_VCPU = 4 };
+enum object_kind { OBJ_SYSTEM = 1, OBJ_VM = 2, OBJ_VCPU = 4, OBJ_STATS = 8 };
 
 struct object {
 	_Atomic unsigned kind; /* enum object_kind; 0: free */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * interpose.c - the libc functions that this library is found before: open
- * of /dev/kvm, ioctl, mmap of a vCPU, and whatever closes or copies a
- * descriptor. Each does libc's work unless one of our descriptors is meant.
+ * of /dev/kvm, ioctl, mmap of a vCPU, read of statistics, and whatever closes
+ * or copies a descriptor. Each does libc's work unless one of our descriptors
+ * is meant.
  *
  * What escapes: system calls that are made without these functions, and so
  * static programs; descriptors received by SCM_RIGHTS or kept over exec,
@@ -12,6 +13,7 @@
 #include "ioctl.h"
 #include "pin.h"
 #include "say.h"
+#include "stats.h"
 #include "system.h"
 #include "vcpu.h"
 
@@ -164,6 +166,40 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	}
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
+
+/* --- read: statistics are those of now -------------------------------------------------- */
+
+static void reading(int fd)
+{
+	struct object *o = fds_is(fd) ? fds_get(fd) : NULL;
+
+	if (!o)
+		return;
+	if (o->kind == OBJ_STATS && !fds_inherited(o))
+		stats_refresh(o->self, fd);
+	fds_put(o);
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	static __typeof__(&read) libc;
+
+	reading(fd);
+	resolve(&libc, "read");
+	return libc(fd, buf, len);
+}
+
+#define PREAD(name)                                                            \
+	EXPORT ssize_t name(int fd, void *buf, size_t len, off_t at)           \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+                                                                               \
+		reading(fd);                                                   \
+		resolve(&libc, #name);                                         \
+		return libc(fd, buf, len, at);                                 \
+	}
+PREAD(pread)
+PREAD(pread64)
 
 /* --- mmap: one page of all vCPUs is the VM's ------------------------------------------- */
 

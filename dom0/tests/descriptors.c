@@ -135,6 +135,56 @@ static void forked(void)
 	expect(vms() == before, "%u VMs, not %u", vms(), before);
 	runs(KVM_EXIT_HLT, "after fork");
 }
+/* What KVM's binary statistics of a descriptor say of a name. */
+static uint64_t statistic(int fd, const char *name)
+{
+	struct kvm_stats_header h;
+	struct kvm_stats_desc d;
+	char text[128] = "";
+	uint64_t value = 0;
+
+	require(pread(fd, &h, sizeof(h), 0) == sizeof(h) &&
+		h.name_size < sizeof(text), "the header of statistics");
+	for (unsigned i = 0; i < h.num_desc; i++) {
+		off_t at = h.desc_offset +
+			   (off_t)(i * (sizeof(d) + h.name_size));
+
+		require(pread(fd, &d, sizeof(d), at) == sizeof(d) &&
+			pread(fd, text, h.name_size, at + (off_t)sizeof(d)) ==
+				(ssize_t)h.name_size, "a row of statistics");
+		if (!strcmp(text, name) &&
+		    pread(fd, &value, 8, h.data_offset + d.offset) == 8)
+			return value;
+	}
+	expect(false, "there is no %s", name);
+	return 0;
+}
+
+/* One OUT more is one more, also in a file that was opened before. */
+static void statistics(void)
+{
+	static const uint8_t code[] = { 0xe6, 0x80, 0xeb, 0xfc };
+	const int of_vm = ioctl(vm, KVM_GET_STATS_FD, 0);
+	const int of_cpu = ioctl(cpu, KVM_GET_STATS_FD, 0);
+	uint64_t before;
+
+	expect(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD) == 1,
+	       "KVM_CAP_BINARY_STATS_FD");
+	require(of_vm >= 0 && of_cpu >= 0, "KVM_GET_STATS_FD");
+	start(code, sizeof(code));
+	runs(KVM_EXIT_IO, "out");
+	before = statistic(of_cpu, "io_exits");
+	expect(statistic(of_vm, "io_exits") == before, "both count alike");
+	runs(KVM_EXIT_IO, "out again");
+	expect(statistic(of_cpu, "io_exits") == before + 1, "one OUT more");
+	expect(statistic(of_vm, "io_exits") == before + 1, "one OUT more");
+	expect(statistic(of_cpu, "exits") >= before + 1, "of all exits");
+	expect(statistic(of_vm, "ram") == RAM && statistic(of_vm, "vcpus") == 1,
+	       "RAM and vCPUs");
+	close(of_vm);
+	close(of_cpu);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3)
@@ -143,6 +193,7 @@ int main(int argc, char **argv)
 	descriptors();
 	strangers();
 	forked();
+	statistics();
 	printf("descriptors: %u checks, %u failed.\n", checks, failures);
 	return failures ? 1 : 0;
 }

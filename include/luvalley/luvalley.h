@@ -195,10 +195,10 @@ struct luv_mem {
 
 /*
  * A VM belongs to the address space (CR3) that made it; from any other its
- * handle is LUV_EPERM. Handles are random: who gets the CR3 of a dead owner
- * still cannot guess one. Making a VM takes the token: four 32-bit words read
- * with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12, which only a process with I/O
- * permission (dom0's root: ioperm) can do.
+ * handle is LUV_EPERM. Handles are random but for LUV_VM_INDEX, vm_stat's: who
+ * gets the CR3 of a dead owner still cannot guess one. Making a VM takes the
+ * token: four 32-bit words read with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12,
+ * which only a process with I/O permission (dom0's root: ioperm) can do.
  */
 #define LUV_TOKEN_PORT 0x4c50
 
@@ -214,6 +214,7 @@ struct luv_mem {
 #define LUV_EBUSY  16
 #define LUV_EEXIST 17
 #define LUV_VMS	   64u
+#define LUV_VM_INDEX(handle) ((uint64_t)(handle) & 0xff)
 
 /*
  * vm_stat(RDI index, RSI buf, RDX len): what the VM at index < LUV_VMS is and
