@@ -67,7 +67,7 @@ $(B)/luvalley.elf: $(B)/luvalley.sym.elf
 CACHE	:= $(or $(LUV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/luvalley)
 KERNELS	:= cloud generic
 DOM0_CFLAGS := $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -g -fPIE -Iinclude -Idom0 -MMD -MP
-CLIENTS	:= apic errors kvm signals
+CLIENTS	:= apic descriptors errors kvm signals state
 DOM0_BIN := $(patsubst dom0/tests/%.c,$(B)/dom0/%,$(filter-out $(CLIENTS:%=dom0/tests/%.c),$(wildcard dom0/tests/*.c))) \
 	$(patsubst dom0/%.c,$(B)/dom0/%,dom0/luvctl.c) $(B)/dom0/luvtrace
 DOM0_LIB := $(B)/dom0/obj/libluv.o
@@ -194,6 +194,7 @@ UNIT_DEPS_kvm-irqchip := $(addprefix dom0/kvm/,tp.c irqchip_state.c wakeup.c qui
 UNIT_DEPS_kvm-eventfds := $(UNIT_DEPS_kvm-irqchip) \
 	$(addprefix dom0/kvm/,irqchip.c eventfds_irqfd.c eventfds_io.c)
 UNIT_DEPS_kvm-irqchip_threads := $(UNIT_DEPS_kvm-irqchip) dom0/kvm/irqchip.c
+UNIT_DEPS_kvm-stats := dom0/kvm/fds.c
 UNIT_DEPS_kvm-wakeup := dom0/kvm/quiet.c
 UNIT_DEPS_kvm-wired := $(addprefix dom0/kvm/,pic.c ioapic.c pit.c pit_counter.c routing.c)
 

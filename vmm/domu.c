@@ -11,7 +11,6 @@
 #include "trace.h"
 
 #define DYING	   BIT(31) /* in vm->users: free, or about to be */
-#define HANDLE_INDEX(h) ((h) & 0xff)
 #define HANDLE_RANDOM	0x3fffffffffffffull
 #define OWNER_MASK 0x000fffffffffe000ull /* no PCID, and not PTI's page bit */
 #define PIECE	   (2 * MIB)
@@ -78,7 +77,7 @@ static struct vm *hold(uint64_t index)
 static inline struct vm *find(const struct gpaging *g, uint64_t handle,
 			      int64_t *why)
 {
-	struct vm *vm = hold(HANDLE_INDEX(handle));
+	struct vm *vm = hold(LUV_VM_INDEX(handle));
 
 	if (vm && vm->handle == handle && vm->owner == owner_of(g))
 		return vm;

@@ -17,6 +17,7 @@
 #define CR4_KNOWN	   0x00f77fffull /* to PKE; no VMXE, SMXE */
 #define DEBUG_BITS	   (LUV_DEBUG_ON | LUV_DEBUG_STEP | LUV_DEBUG_HW)
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
+#define XCR0_AVX512	   0xe0u
 #define RFLAGS_RESERVED	   (~0x3f7fd7ull)
 
 static void common_get(const struct domu *u, struct luv_vcpu *s)
@@ -133,6 +134,13 @@ static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 			return false;
 	if ((s->xcr0 & ~(domu_fpu_mask | 1)) || !(s->xcr0 & 1) ||
 	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
+		return false;
+	/* All or nothing of AVX-512, on AVX: XSETBV would fault here. */
+	if ((s->xcr0 & XCR0_AVX512) &&
+	    (~s->xcr0 & (XCR0_AVX512 | 4)))
+		return false;
+	/* So would WRMSR. */
+	if (s->tsc_aux >> 32)
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||
 	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3 ||

@@ -41,7 +41,7 @@ static int64_t call_identify(struct vcpu *v, const struct gpaging *g)
 		.cpus = machine.cpus,
 		.vmm_base = mem.base,
 		.vmm_len = mem.len,
-		.vmm_used = mem.used,
+		.vmm_used = mem.used - mem.free,
 		.image_len = mem.image_len,
 		.ram_len = e820_ram_bytes(&dom0.map) + mem.len,
 		.start_ticks = machine.ready_tsc - machine.start_tsc,

@@ -69,8 +69,10 @@ void *mem_page(void)
 
 	lock(&alloc_lock);
 	p = free_pages;
-	if (p)
+	if (p) {
 		free_pages = p->next;
+		mem.free -= PAGE_SIZE;
+	}
 	unlock(&alloc_lock);
 	if (!p)
 		return mem_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -87,6 +89,7 @@ void mem_page_free(void *page)
 	lock(&alloc_lock);
 	p->next = free_pages;
 	free_pages = p;
+	mem.free += PAGE_SIZE;
 	unlock(&alloc_lock);
 }
 

@@ -53,7 +53,8 @@ void mem_page_free(void *page);
 struct mem_region {
 	uint64_t base, len; /* the VMM's memory, host-physical, 2 MiB-aligned */
 	uint64_t image_len; /* bytes of it that hold the image */
-	uint64_t used;	    /* bytes given out, image included */
+	uint64_t used;	    /* bytes given out, image included, and of these */
+	uint64_t free;	    /* bytes given back */
 	uint64_t top;	    /* highest host-physical address mapped */
 };
 extern struct mem_region mem;

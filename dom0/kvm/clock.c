@@ -156,11 +156,11 @@ long clock_set(struct clock *c, const struct kvm_clock_data *data)
 static bool write_versioned(struct memory *m, uint64_t gpa, uint32_t *record,
 			    unsigned len)
 {
-	uint32_t version;
+	uint32_t old[sizeof(struct time_info) / 4];
 
-	if (!memory_read(m, gpa, &version, sizeof(version)))
+	if (!memory_read(m, gpa, old, len)) /* all of it, before any is written */
 		return false;
-	record[0] = (version | 1) + 2;
+	record[0] = (old[0] | 1) + 2;
 	if (!memory_write(m, gpa, record, sizeof(*record)))
 		return false;
 	memory_write(m, gpa + 4, record + 1, len - 4);

@@ -90,6 +90,20 @@ static void the_record_tells_the_time(void **state)
 	assert_false(clock_tell_guest(&c, NULL, 1 << 20, 0));
 }
 
+/* Where it does not fit no part of it is written. */
+static void a_record_that_does_not_fit(void **state)
+{
+	static const uint8_t none[8];
+	struct clock c;
+
+	(void)state;
+	clock_init_vm(&c);
+	memset(ram + sizeof(ram) - 8, 0, 8);
+	assert_false(clock_tell_guest(&c, NULL, sizeof(ram) - 8, 0));
+	assert_false(clock_tell_wall(&c, NULL, sizeof(ram) - 8));
+	assert_memory_equal(ram + sizeof(ram) - 8, none, sizeof(none));
+}
+
 static void the_wall_clock_is_the_boots(void **state)
 {
 	struct kvm_clock_data set = { .clock = 10000000000 };
@@ -111,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scale),
 		cmocka_unit_test(the_record_tells_the_time),
+		cmocka_unit_test(a_record_that_does_not_fit),
 		cmocka_unit_test(the_wall_clock_is_the_boots),
 	};
 

@@ -268,7 +268,6 @@ long system_get_supported_cpuid(void *self, unsigned long arg)
 static long give(struct vcpu *v)
 {
 	struct luv_cpuid row[LUV_CPUIDS];
-	long e;
 
 	for (unsigned i = 0; i < v->cpuids; i++) {
 		const struct kvm_cpuid_entry2 *c = &v->cpuid[i];
@@ -284,13 +283,8 @@ static long give(struct vcpu *v)
 			.edx = c->edx,
 		};
 	}
-	e = hyper_buffer(LUV_CALL_vcpu_cpuid, v->vm->handle, v->id,
-			 (uintptr_t)row, v->cpuids, row, sizeof(row));
-	if (e == -ENOSYS) {
-		debug(1, "this VMM shows guests the real CPUID");
-		e = 0;
-	}
-	return e;
+	return hyper_buffer(LUV_CALL_vcpu_cpuid, v->vm->handle, v->id,
+			    (uintptr_t)row, v->cpuids, row, sizeof(row));
 }
 
 long vcpu_ioctl_set_cpuid2(void *self, unsigned long arg)

@@ -17,12 +17,17 @@ struct object *_Atomic fds_table[FDS];
  */
 static struct object objects[OBJECTS];
 
-/* In a fork's child nothing of the objects is its own: not even to end them. */
-static _Atomic bool forked;
+/* Of forks, from the process that loaded this library. A PID may come again. */
+static unsigned generation;
 
 void fds_forked(void)
 {
-	atomic_store(&forked, true);
+	generation++;
+}
+
+bool fds_inherited(const struct object *o)
+{
+	return o->generation != generation;
 }
 
 static struct object *object_new(void)
@@ -55,6 +60,7 @@ int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
 		atomic_store(&o->refs, 0);
 		return -e;
 	}
+	o->generation = generation;
 	o->kind = kind;
 	o->self = self;
 	o->release = release;
@@ -71,7 +77,7 @@ void fds_hold(struct object *o)
 void fds_ended(struct object *o)
 {
 	/* Nobody can get it any more, and it is not free before kind is 0. */
-	if (o->release && !atomic_load(&forked))
+	if (o->release && !fds_inherited(o))
 		o->release(o->self);
 	o->self = NULL;
 	atomic_store(&o->kind, 0);

@@ -15,11 +15,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum object_kind { OBJ_SYSTEM = 1, OBJ_VM = 2, OBJ_VCPU = 4 };
+enum object_kind { OBJ_SYSTEM = 1, OBJ_VM = 2, OBJ_VCPU = 4, OBJ_STATS = 8 };
 
 struct object {
 	_Atomic unsigned kind; /* enum object_kind; 0: free */
 	_Atomic unsigned refs;
+	unsigned generation;		/* of the process that made it */
 	void *self;			/* the struct of that kind */
 	void (*release)(void *self);	/* at the last reference; or NULL */
 };
@@ -86,5 +87,10 @@ void fds_closing(int fd);
 void fds_closing_range(unsigned first, unsigned last);
 void fds_duped(int from, int to);
 
-/* This process is a fork's child: it shall not end its parent's objects. */
+/*
+ * fds_forked - this process is a fork's child: what there is now is its
+ * parent's, and not ended here.
+ * fds_inherited - was it made before the last fork?
+ */
 void fds_forked(void);
+bool fds_inherited(const struct object *o);

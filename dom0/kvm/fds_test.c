@@ -67,6 +67,30 @@ static void copies(void **state)
 	assert_null(fds_get(1 << 30));
 }
 
+/* A fork's child ends what it made itself, and nothing of its parent's. */
+static void forks(void **state)
+{
+	struct object *old, *made, *got;
+	int fd = fds_new(OBJ_VM, "test", 0, NULL, release, &old), child;
+
+	(void)state;
+	released = 0;
+	assert_false(fds_inherited(old));
+	fds_forked();
+	child = fds_new(OBJ_VM, "test", 0, NULL, release, &made);
+	assert_false(fds_inherited(made));
+	got = fds_get(fd);
+	assert_ptr_equal(got, old);
+	assert_true(fds_inherited(old));
+	fds_put(got);
+	fds_closing(fd);
+	assert_int_equal(released, 0);
+	fds_closing(child);
+	assert_int_equal(released, 1);
+	close(fd);
+	close(child);
+}
+
 static void *look(void *arg)
 {
 	int fd = *(int *)arg;
@@ -113,6 +137,7 @@ int main(void)
 		cmocka_unit_test(closing),
 		cmocka_unit_test(copies),
 		cmocka_unit_test(races),
+		cmocka_unit_test(forks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "fpu.h"
 #include "hyper.h"
 #include "ioctl.h"
+#include "say.h"
 #include "vcpu.h"
 
 #include <cpuid.h>
@@ -17,8 +18,6 @@
 #define XSTATE_BV    512
 #define XSAVE_HEADER 576 /* bytes of the legacy area and the header */
 #define MXCSR	     24
-#define FCW_RESET    0x37f
-#define MXCSR_RESET  0x1f80
 #define X87_SSE	     3u
 #define AVX	     4u
 #define AVX512	     0xe0u
@@ -50,30 +49,29 @@ uint64_t fpu_xcr0_mask(void)
 	return mask;
 }
 
-static void reset(struct fpu *f)
+/* SDM "XSETBV - Set Extended Control Register". */
+bool fpu_xcr0_ok(uint64_t xcr0)
 {
-	const uint16_t fcw = FCW_RESET;
-	const uint32_t mxcsr = MXCSR_RESET;
+	const uint64_t avx512 = xcr0 & AVX512;
 
-	memset(f->area, 0, sizeof(f->area));
-	memcpy(f->area, &fcw, sizeof(fcw));
-	memcpy(f->area + MXCSR, &mxcsr, sizeof(mxcsr));
+	if (!(xcr0 & 1) || (xcr0 & ~fpu_xcr0_mask()) ||
+	    (avx512 && avx512 != AVX512))
+		return false;
+	return (!avx512 || (xcr0 & AVX)) && (!(xcr0 & AVX) || (xcr0 & 2));
 }
 
 uint8_t *fpu_get(struct vcpu *v)
 {
 	struct fpu *f = &v->fpu;
-	long size = 0;
+	long size = hyper_buffer(LUV_CALL_vcpu_fpu_get, v->vm->handle, v->id,
+				 (uintptr_t)f->area, FPU_BYTES, f->area,
+				 FPU_BYTES);
 
-	if (!f->here)
-		size = hyper_buffer(LUV_CALL_vcpu_fpu_get, v->vm->handle, v->id,
-				    (uintptr_t)f->area, FPU_BYTES, f->area,
-				    FPU_BYTES);
-	if (!f->here && size <= 0) {
-		f->here = true;
-		reset(f);
-	}
-	f->size = f->here ? FPU_BYTES : (unsigned)size;
+	if (size < 0)
+		say("the extended state of virtual CPU %u cannot be read: %s",
+		    v->id, strerror((int)-size));
+	else
+		f->size = (unsigned)size;
 	return f->area;
 }
 
@@ -82,8 +80,6 @@ long fpu_set(struct vcpu *v)
 	struct fpu *f = &v->fpu;
 	uint64_t size = f->size, bv;
 
-	if (f->here)
-		return 0;
 	memcpy(&bv, f->area + XSTATE_BV, sizeof(bv));
 	if (size > XSAVE_HEADER && !(bv & ~(uint64_t)X87_SSE))
 		size = XSAVE_HEADER;

@@ -16,7 +16,6 @@ struct vcpu;
 struct fpu {
 	uint8_t area[FPU_BYTES]; /* a copy, for who changes a part */
 	unsigned size;		 /* bytes, as the VMM said; 0: not asked */
-	bool here;		 /* the VMM keeps none: area is all there is */
 };
 
 /* KVM_CAP_XSAVE: does the CPU have XSAVE? */
@@ -24,6 +23,9 @@ bool fpu_has_xsave(void);
 
 /* The components that guests may have: XCR0's bits. */
 uint64_t fpu_xcr0_mask(void);
+
+/* Is it a value of XCR0 that XSETBV takes here? */
+bool fpu_xcr0_ok(uint64_t xcr0);
 
 /* Fill v->fpu.area. Returns it. */
 uint8_t *fpu_get(struct vcpu *v);

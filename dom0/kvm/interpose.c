@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * interpose.c - the libc functions that this library is found before: open
- * of /dev/kvm, ioctl, mmap of a vCPU, and whatever closes or copies a
- * descriptor. Each does libc's work unless one of our descriptors is meant.
+ * of /dev/kvm, ioctl, mmap of a vCPU, read of statistics, and whatever closes
+ * or copies a descriptor. Each does libc's work unless one of our descriptors
+ * is meant.
  *
  * What escapes: system calls that are made without these functions, and so
  * static programs; descriptors received by SCM_RIGHTS or kept over exec,
@@ -10,7 +11,9 @@
  */
 #include "fds.h"
 #include "ioctl.h"
+#include "pin.h"
 #include "say.h"
+#include "stats.h"
 #include "system.h"
 #include "vcpu.h"
 
@@ -36,8 +39,7 @@ int __openat64_2(int dir, const char *path, int flags);
 /* As it is called: where nothing follows the request nobody looks at `arg`. */
 int ioctl(int fd, unsigned long request, unsigned long arg);
 
-static pid_t owner;    /* who the descriptors are of: not a vfork's child */
-static bool is_child;  /* a fork's: its VMs are its parent's */
+static pid_t owner; /* who the descriptors are of: not a vfork's child */
 
 /*
  * The next function of that name, libc's, into the pointer at `slot`, if it is
@@ -140,7 +142,7 @@ OPENAT_2(__openat64_2)
 static int call_object(struct object *o, uint32_t request, unsigned long arg)
 {
 	/* KVM refuses another mm than the one that made the VM. */
-	long r = is_child && o->kind != OBJ_SYSTEM ?
+	long r = fds_inherited(o) && o->kind != OBJ_SYSTEM ?
 			 -EIO : ioctl_call(o, request, arg);
 
 	fds_put(o);
@@ -157,6 +159,40 @@ EXPORT int ioctl(int fd, unsigned long request, unsigned long arg)
 	return o ? call_object(o, (uint32_t)request, arg) :
 		   (int)syscall(SYS_ioctl, fd, request, arg);
 }
+
+/* --- read: statistics are those of now -------------------------------------------------- */
+
+static void reading(int fd)
+{
+	struct object *o = fds_is(fd) ? fds_get(fd) : NULL;
+
+	if (!o)
+		return;
+	if (o->kind == OBJ_STATS && !fds_inherited(o))
+		stats_refresh(o->self, fd);
+	fds_put(o);
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	static __typeof__(&read) libc;
+
+	reading(fd);
+	resolve(&libc, "read");
+	return libc(fd, buf, len);
+}
+
+#define PREAD(name)                                                            \
+	EXPORT ssize_t name(int fd, void *buf, size_t len, off_t at)           \
+	{                                                                      \
+		static __typeof__(&name) libc;                                 \
+                                                                               \
+		reading(fd);                                                   \
+		resolve(&libc, #name);                                         \
+		return libc(fd, buf, len, at);                                 \
+	}
+PREAD(pread)
+PREAD(pread64)
 
 /* --- mmap: one page of all vCPUs is the VM's ------------------------------------------- */
 
@@ -269,8 +305,9 @@ FCNTL(fcntl64)
 
 static void forked(void)
 {
-	is_child = true;
 	fds_forked();
+	pin_forked();
+	vm_forked();
 	owner = getpid();
 }
 
@@ -283,6 +320,5 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	if (!is_child)
-		vm_exit_all();
+	vm_exit_all();
 }

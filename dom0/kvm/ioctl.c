@@ -16,10 +16,12 @@
 const struct ioctl_row ioctl_rows[] = {
 #define FN(object, request, fn)                                                \
 	{ OBJ_##object, (uint32_t)(request), #request, fn, 0, NULL },
+#define PART(object, request, fn, what) FN(object, request, fn)
 #define NOT(object, request, error, why)                                       \
 	{ OBJ_##object, (uint32_t)(request), #request, NULL, error, why },
 #include "ioctls.def"
 #undef FN
+#undef PART
 #undef NOT
 };
 const unsigned ioctl_row_count = sizeof(ioctl_rows) / sizeof(ioctl_rows[0]);

@@ -41,7 +41,9 @@ long cap_value(unsigned long cap);
 /* --- the functions that the rows name ----------------------------------------- */
 
 #define FN(object, request, fn) long fn(void *self, unsigned long arg);
+#define PART(object, request, fn, what) FN(object, request, fn)
 #define NOT(object, request, error, why)
 #include "ioctls.def"
 #undef FN
+#undef PART
 #undef NOT

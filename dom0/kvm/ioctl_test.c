@@ -36,9 +36,11 @@ bool fpu_has_xsave(void)
 		called = #fn;                                                  \
 		return (long)arg;                                              \
 	}
+#define PART(object, request, fn, what) FN(object, request, fn)
 #define NOT(object, request, error, why)
 #include "ioctls.def"
 #undef FN
+#undef PART
 #undef NOT
 
 static void no_row_twice(void **state)

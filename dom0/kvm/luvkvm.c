@@ -7,7 +7,9 @@
  *   luvkvm --table    what every ioctl and capability does, as Markdown
  */
 #include "libluv.h"
+#include "msr.h"
 #include "process.h"
+#include "routing.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -47,7 +49,7 @@ static long reap_one(uint64_t index)
 	struct luv_vm_stat stat;
 	long e = luv_vm_stat(index, &stat);
 
-	if (e < 0 || !stat.tag || process_lives(stat.tag))
+	if (e < 0 || !process_died(stat.tag))
 		return 0;
 	for (int i = 0; i < REAP_TRIES; i++) {
 		e = luv_call(LUV_CALL_vm_reap, token[0], token[1], index,
@@ -153,32 +155,46 @@ static int run(char **argv)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-/* A bar in a cell would end it. */
-static void row(const char *name, const char *value)
+/* The rows of one capability, of which the first says its value. */
+static void capability(const char *name, long value, const char *by)
 {
-	printf("| %s | ", name);
-	for (; *value; value++)
-		printf(*value == '|' ? "\\|" : "%c", *value);
-	puts(" |");
+	static const char *last = "";
+	const bool first = strcmp(last, name);
+
+	if (first)
+		printf(value > UINT16_MAX ? "%s| %s | %#lx | " :
+					    "%s| %s | %ld | ",
+		       *last ? " |\n" : "", name, value);
+	last = name;
+	printf("%s%s", first ? "" : ", ", strcmp(by, "0 0") ? by : "README.md");
 }
+
+/* What depends on the machine is given for one that has it. */
+#define fpu_has_xsave() 1
 
 static void table(void)
 {
 	puts("# The KVM API here, call by call\n\n"
 	     "Printed by `luvkvm --table` from `ioctls.def` and `caps.def`. A "
-	     "call that is refused gives\nthe errno named; an ioctl or "
-	     "capability that is not here gives ENOTTY or 0.\n");
+	     "call is done, done in part,\nor refused with the errno named; an "
+	     "ioctl or capability that is not here gives ENOTTY or 0.\n");
 	puts("| object | ioctl | here |\n|---|---|---|");
-#define FN(object, request, fn) puts("| " #object " | " #request " | yes |");
+#define FN(object, request, fn) puts("| " #object " | " #request " | done |");
+#define PART(object, request, fn, what)                                        \
+	puts("| " #object " | " #request " | in part: " what " |");
 #define NOT(object, request, error, why)                                       \
 	puts("| " #object " | " #request " | " #error ": " why " |");
 #include "ioctls.def"
 #undef FN
+#undef PART
 #undef NOT
-	puts("\n| capability | value |\n|---|---|");
-#define CAP(name, value, object, request) row(#name, #value);
+	puts("\nThe capabilities of XSAVE are 0 on a CPU without it.\n\n"
+	     "| capability | value | by |\n|---|---|---|");
+#define CAP(name, value, object, request)                                      \
+	capability(#name, value, #object " " #request);
 #include "caps.def"
 #undef CAP
+	puts(" |");
 }
 
 static int usage(void)

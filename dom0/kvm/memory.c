@@ -152,16 +152,9 @@ static long slot_create(struct memory *m, unsigned id, struct slot *s)
 	s->pin = calloc(pieces, sizeof(*s->pin));
 	if (!s->pin)
 		return -ENOMEM;
-	if (s->lazy)
-		e = tell_vmm(m, id, s);
-	if (e == -EINVAL) /* a VMM without LUV_SLOT_LAZY */
-		s->lazy = false;
-	for (uint64_t i = 0; !s->lazy && i < pieces; i++)
-		if (piece_pin(s, i)) {
-			slot_unpin(s);
-			return -ENOMEM;
-		}
-	if (!s->lazy)
+	for (uint64_t i = 0; !e && !s->lazy && i < pieces; i++)
+		e = piece_pin(s, i);
+	if (!e)
 		e = tell_vmm(m, id, s);
 	if (e) {
 		slot_unpin(s);
@@ -305,13 +298,21 @@ const struct slot *memory_find(const struct memory *m, uint64_t gpa,
 	return NULL;
 }
 
-void *memory_ram(const struct memory *m, uint64_t gpa, bool write)
+/* A guest chooses addresses: what it means may end behind the slot. */
+static void *ram(const struct memory *m, uint64_t gpa, unsigned len, bool write)
 {
 	uint64_t hva;
 	const struct slot *s = memory_find(m, gpa, &hva);
 
-	return s && !(write && (s->flags & KVM_MEM_READONLY)) ? (void *)hva :
-								NULL;
+	if (!s || (write && (s->flags & KVM_MEM_READONLY)) ||
+	    len > s->gpa + s->len - gpa)
+		return NULL;
+	return (void *)hva;
+}
+
+void *memory_ram(const struct memory *m, uint64_t gpa, bool write)
+{
+	return ram(m, gpa, 1, write);
 }
 
 bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len)
@@ -319,7 +320,7 @@ bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len)
 	const void *at;
 
 	memory_enter(m);
-	at = memory_ram(m, gpa, false);
+	at = ram(m, gpa, len, false);
 	if (at)
 		memcpy(buf, at, len);
 	memory_leave(m);
@@ -332,7 +333,7 @@ bool memory_write(struct memory *m, uint64_t gpa, const void *buf,
 	void *at;
 
 	memory_enter(m);
-	at = memory_ram(m, gpa, true);
+	at = ram(m, gpa, len, true);
 	if (at)
 		memcpy(at, buf, len);
 	memory_leave(m);
@@ -378,7 +379,7 @@ static bool exchange(void *at, uint64_t old, uint64_t new_, unsigned len)
 int memory_exchange(const struct memory *m, uint64_t gpa, uint64_t old,
 		    uint64_t new_, unsigned len)
 {
-	void *at = memory_ram(m, gpa, true);
+	void *at = ram(m, gpa, len, true);
 
 	if (!at)
 		return -EFAULT;

@@ -57,8 +57,8 @@ long memory_dirty_log(struct memory *m, const struct kvm_dirty_log *log);
 long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write);
 
 /*
- * Copies of guest-physical memory, within a page; false, with nothing copied:
- * there is no RAM, or it may not be written.
+ * Copies of guest-physical memory, within a slot; false, with nothing copied:
+ * there is not so much RAM, or it may not be written.
  */
 bool memory_read(struct memory *m, uint64_t gpa, void *buf, unsigned len);
 bool memory_write(struct memory *m, uint64_t gpa, const void *buf,

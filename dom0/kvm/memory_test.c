@@ -238,6 +238,25 @@ static void copies(void **state)
 	assert_null(memory_ram(m, 0x2010, false));
 }
 
+/* A guest says where its clock is: behind the end there is nothing of its own. */
+static void copies_end_with_the_slot(void **state)
+{
+	uint8_t *page = aligned_alloc(4096, 4096);
+	uint8_t bytes[28] = { 1 };
+	struct memory *m = *state;
+
+	assert_int_equal(set(m, 0, 0, 0, 4096, (uintptr_t)page), 0);
+	page[4092] = 0;
+	assert_false(memory_write(m, 4092, bytes, sizeof(bytes)));
+	assert_int_equal(page[4092], 0);
+	assert_false(memory_read(m, 4092, bytes, sizeof(bytes)));
+	assert_int_equal(memory_exchange(m, 4092, 0, 1, 8), -EFAULT);
+	assert_true(memory_write(m, 4068, bytes, sizeof(bytes)));
+	assert_true(memory_read(m, 4068, bytes, sizeof(bytes)));
+	assert_int_equal(set(m, 0, 0, 0, 0, 0), 0);
+	free(page);
+}
+
 static void everything_is_dirty(void **state)
 {
 	uint8_t bits[16];
@@ -259,7 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(rules), T(move_and_delete), T(a_refusal_changes_nothing),
 		T(pieces),
-		T(each_piece_is_pinned_once), T(all_at_once), T(copies), T(everything_is_dirty),
+		T(each_piece_is_pinned_once), T(all_at_once), T(copies),
+		T(copies_end_with_the_slot), T(everything_is_dirty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

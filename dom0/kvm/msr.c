@@ -3,6 +3,7 @@
 #include "msr.h"
 #include "ioctl.h"
 #include "say.h"
+#include "state.h"
 #include "vcpu.h"
 
 #include <errno.h>
@@ -31,25 +32,61 @@ struct row {
 	uint64_t reset;	    /* or FIXED's value */
 	uint64_t guest_bits;
 	msr_fn fn;
+	bool (*takes)(uint64_t value); /* REG */
 };
 
 static bool tsc(struct vcpu *, uint64_t *, uint64_t *, bool, bool);
+static bool efer(struct vcpu *, uint64_t *, uint64_t *, bool, bool);
 static bool wall_clock(struct vcpu *, uint64_t *, uint64_t *, bool, bool);
 static bool system_time(struct vcpu *, uint64_t *, uint64_t *, bool, bool);
 static bool mcg_cap(struct vcpu *, uint64_t *, uint64_t *, bool, bool);
 
+/* --- what registers take ----------------------------------------------------- */
+
+static bool any(uint64_t value)
+{
+	(void)value;
+	return true;
+}
+
+static bool canonical(uint64_t value)
+{
+	return (uint64_t)((int64_t)(value << 16) >> 16) == value;
+}
+
+static bool low_half(uint64_t value)
+{
+	return !(value >> 32);
+}
+
+/* SDM "IA32_PAT MSR": 0, 1, 4, 5, 6, 7. */
+static bool pat(uint64_t value)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t bit1 = value & 2 * ones, bit2 = value & 4 * ones;
+
+	return !(value & ~(7 * ones)) && !(bit1 & ~(bit2 >> 1));
+}
+
+static bool pv_eoi(uint64_t value)
+{
+	return !(value & 2);
+}
+
+/* --- the table --------------------------------------------------------------- */
+
 static const struct row rows[] = {
-#define REG(first, name, member)                                               \
+#define REG(first, name, member, takes)                                        \
 	{ first, 1, ROW_REG, true, offsetof(struct luv_vcpu, member), 0, ~0ull, \
-	  NULL },
+	  NULL, takes },
 #define KEEP(first, count, name, listed, reset, bits)                          \
-	{ first, count, ROW_KEEP, listed, 0, reset, bits, NULL },
+	{ first, count, ROW_KEEP, listed, 0, reset, bits, NULL, NULL },
 #define QUIET(first, name, reset)                                              \
-	{ first, 1, ROW_QUIET, true, 0, reset, 0, NULL },
+	{ first, 1, ROW_QUIET, true, 0, reset, 0, NULL, NULL },
 #define FIXED(first, count, name, value)                                       \
-	{ first, count, ROW_FIXED, false, 0, value, 0, NULL },
+	{ first, count, ROW_FIXED, false, 0, value, 0, NULL, NULL },
 #define CALL(first, name, listed, fn)                                          \
-	{ first, 1, ROW_CALL, listed, 0, 0, 0, fn },
+	{ first, 1, ROW_CALL, listed, 0, 0, 0, fn, NULL },
 #include "msr.def"
 #undef REG
 #undef KEEP
@@ -89,12 +126,12 @@ static uint64_t *member(struct luv_vcpu *s, const struct row *r)
 	return (uint64_t *)(void *)((char *)s + r->member);
 }
 
-bool msr_is_register(uint32_t msr)
+bool msr_sets_register(uint32_t msr, uint64_t value)
 {
 	unsigned place;
 	const struct row *r = find(msr, &place);
 
-	return r && (r->kind == ROW_REG || r->fn == tsc);
+	return r && (r->kind == ROW_REG ? r->takes(value) : r->fn == tsc);
 }
 
 static bool in_banks(const struct vcpu *v, uint32_t msr)
@@ -128,7 +165,7 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool host)
 		return false;
 	switch ((enum row_kind)r->kind) {
 	case ROW_REG:
-		if (msr == MSR_TSC_AUX && value >> 32)
+		if (!r->takes(value))
 			return false;
 		*member(vcpu_change(v), r) = value;
 		return true;
@@ -187,6 +224,25 @@ static bool tsc(struct vcpu *v, uint64_t *kept, uint64_t *value, bool write,
 		vcpu_change(v)->tsc_offset = together(v->vm, *value, now);
 	else
 		vcpu_change(v)->tsc_offset = *value - now;
+	return true;
+}
+
+/* A client's: LMA is what CR0.PG and LME make it. A guest's is the VMM's. */
+static bool efer(struct vcpu *v, uint64_t *kept, uint64_t *value, bool write,
+		 bool host)
+{
+	struct luv_vcpu *s;
+
+	(void)kept;
+	(void)host;
+	if (!write) {
+		*value = vcpu_state(v)->efer;
+		return true;
+	}
+	if (*value & ~STATE_EFER)
+		return false;
+	s = vcpu_change(v);
+	s->efer = (*value & ~STATE_EFER_LMA) | (s->efer & STATE_EFER_LMA);
 	return true;
 }
 

@@ -30,8 +30,8 @@ void msr_init(struct msr_file *f);
 bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool host);
 bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool host);
 
-/* Is it a register of struct luv_vcpu? Then msr_write changes the copy. */
-bool msr_is_register(uint32_t msr);
+/* Would this value become a register of struct luv_vcpu, in the copy? */
+bool msr_sets_register(uint32_t msr, uint64_t value);
 
 /* Those that KVM_GET_MSR_INDEX_LIST tells: their number, the i-th. */
 unsigned msr_list_count(void);

@@ -92,8 +92,8 @@ static void what_is_listed_is_there(void **state)
 static void registers_are_the_vcpus(void **state)
 {
 	(void)state;
-	assert_true(msr_is_register(0xc0000082));
-	assert_false(msr_is_register(0x200));
+	assert_true(msr_sets_register(0xc0000082, 0x1234));
+	assert_false(msr_sets_register(0x200, 0));
 	assert_true(msr_write(&cpu, 0xc0000082, 0x1234, true));
 	assert_int_equal(cpu.s.lstar, 0x1234);
 	assert_true(cpu.s_dirty);
@@ -102,6 +102,49 @@ static void registers_are_the_vcpus(void **state)
 	assert_true(msr_write(&cpu, 0xc0000103, 7, false));
 	assert_false(msr_write(&cpu, 0xc0000103, 1ull << 32, false));
 	assert_int_equal(cpu.s.tsc_aux, 7);
+}
+
+/* Neither a client nor a guest: the processor would not take it, either. */
+static void registers_refuse(void **state)
+{
+	static const struct {
+		uint32_t msr;
+		uint64_t good, bad;
+	} rows[] = {
+		{ 0x277, 0x0007040600070406, 0x0007040600070402 },
+		{ 0x277, 0x0505050505050505, 0x0300000000000000 },
+		{ 0x277, 0x0101010101010101, 0x0000000000080000 },
+		{ 0x277, 0x0606060606060606, 0x8000000000000000 },
+		{ 0xc0000103, 0xffffffff, 0x100000000 },
+		{ 0xc0000082, 0xffff800000000000, 0x0000800000000000 },
+		{ 0x4b564d04, 0x5001, 0x5002 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int host = 0; host < 2; host++) {
+			assert_true(msr_write(&cpu, rows[i].msr, rows[i].good,
+					      host));
+			assert_false(msr_write(&cpu, rows[i].msr, rows[i].bad,
+					       host));
+			assert_int_equal(get(rows[i].msr), rows[i].good);
+			assert_true(msr_sets_register(rows[i].msr,
+						      rows[i].good));
+			assert_false(msr_sets_register(rows[i].msr,
+						       rows[i].bad));
+		}
+}
+
+static void lma_is_not_written(void **state)
+{
+	(void)state;
+	assert_true(msr_write(&cpu, 0xc0000080, 0xd01, true));
+	assert_int_equal(get(0xc0000080), 0x901);
+	cpu.s.efer = 0x500;
+	assert_true(msr_write(&cpu, 0xc0000080, 0x900, true));
+	assert_int_equal(get(0xc0000080), 0xd00);
+	assert_false(msr_write(&cpu, 0xc0000080, 0x1100, true));
+	assert_int_equal(get(0xc0000080), 0xd00);
 }
 
 static void every_kept_msr_is_its_own(void **state)
@@ -215,6 +258,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		T(what_is_listed_is_there), T(registers_are_the_vcpus),
+		T(registers_refuse), T(lma_is_not_written),
 		T(every_kept_msr_is_its_own), T(the_guest_may_do_less),
 		T(banks_end_where_the_client_said), T(tscs_stay_together),
 		T(a_clock_is_filled_before_the_guest_runs),

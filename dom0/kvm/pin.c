@@ -25,7 +25,6 @@
 #define RING_BUFFERS 32
 #define RINGS	     512
 #define BUFFERS	     (RING_BUFFERS * RINGS) /* 32 GiB in pieces */
-#define TOKEN_LOCKED (-1)
 
 static struct {
 	pthread_mutex_t lock;
@@ -34,6 +33,7 @@ static struct {
 	bool used[BUFFERS];	  /* [L] */
 	unsigned next;		  /* [L] all before it are used */
 	bool warned;		  /* [L] */
+	struct iovec locked[BUFFERS]; /* [L] of token -1 - i; length 0: free */
 } rings = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int ring_register(int fd, unsigned op, void *arg, unsigned nr)
@@ -144,7 +144,11 @@ static const char *advice(int error)
 
 static int32_t lock_instead(void *addr, size_t len, int error)
 {
-	if (mlock(addr, len)) {
+	int32_t i = 0;
+
+	while (i < (int32_t)BUFFERS && rings.locked[i].iov_len)
+		i++;
+	if (i == (int32_t)BUFFERS || mlock(addr, len)) {
 		say("guest memory at %p, %zu KiB, can be neither pinned nor "
 		    "locked: %s", addr, len / 1024, advice(error));
 		return 0;
@@ -154,7 +158,43 @@ static int32_t lock_instead(void *addr, size_t len, int error)
 		    "locked: switch off compaction, KSM and NUMA balancing",
 		    addr, advice(error));
 	rings.warned = true;
-	return TOKEN_LOCKED;
+	rings.locked[i] = (struct iovec){ addr, len };
+	return -1 - i;
+}
+
+/* Locks do not nest: but for what others from number i on want locked. */
+static void unlock(char *begin, char *end, unsigned i)
+{
+	for (; begin < end && i < BUFFERS; i++) {
+		char *from = rings.locked[i].iov_base;
+		char *to = from + rings.locked[i].iov_len;
+
+		if (to <= begin || end <= from)
+			continue;
+		unlock(begin, from, i + 1);
+		begin = to;
+	}
+	if (begin < end)
+		munlock(begin, (size_t)(end - begin));
+}
+
+static void unlock_token(int32_t token)
+{
+	const struct iovec was = rings.locked[-1 - token];
+	char *begin = was.iov_base;
+
+	rings.locked[-1 - token].iov_len = 0;
+	unlock(begin, begin + was.iov_len, 0);
+}
+
+static void buffer_remove(int32_t token)
+{
+	const unsigned i = (unsigned)token - 1;
+
+	buffer_update(i, NULL, 0);
+	rings.used[i] = false;
+	if (i < rings.next)
+		rings.next = i;
 }
 
 int32_t pin_add(void *addr, size_t len)
@@ -172,14 +212,21 @@ int32_t pin_add(void *addr, size_t len)
 
 void pin_remove(int32_t token)
 {
-	unsigned i = (unsigned)token - 1;
-
-	if (token <= 0)
+	if (!token)
 		return;
 	pthread_mutex_lock(&rings.lock);
-	buffer_update(i, NULL, 0);
-	rings.used[i] = false;
-	if (i < rings.next)
-		rings.next = i;
+	if (token > 0)
+		buffer_remove(token);
+	else
+		unlock_token(token);
 	pthread_mutex_unlock(&rings.lock);
+}
+
+/* A ring that the parent leaves ends, and its pins, only when we leave it. */
+void pin_forked(void)
+{
+	for (unsigned i = 0; i < rings.open; i++)
+		syscall(SYS_close, rings.fd[i]);
+	memset(&rings, 0, sizeof(rings));
+	pthread_mutex_init(&rings.lock, NULL);
 }

@@ -21,5 +21,8 @@
  */
 int32_t pin_add(void *addr, size_t len);
 
-/* pin_remove - undo it; 0 is nothing. An mlock() stays until the munmap(). */
+/* This process is a fork's child: the pins are its parent's, and stay. */
+void pin_forked(void);
+
+/* pin_remove - undo it, while the memory is still mapped; 0 is nothing. */
 void pin_remove(int32_t token);

@@ -10,9 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define PIECE  4096u
@@ -26,6 +31,17 @@ void say(const char *format, ...)
 {
 	(void)format;
 	said++;
+}
+
+/* The address sanitizer's do nothing. */
+int mlock(const void *addr, size_t len)
+{
+	return (int)syscall(SYS_mlock, addr, len);
+}
+
+int munlock(const void *addr, size_t len)
+{
+	return (int)syscall(SYS_munlock, addr, len);
 }
 
 static uint8_t *memory(size_t len)
@@ -70,10 +86,90 @@ static void each_has_a_token_of_its_own(void **state)
 	munmap(p, PIECES * PIECE);
 }
 
+/* A row of /proc/PID/status, in KiB; -1: there is none. */
+static long status_kib(const char *row)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && kib < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, row, strlen(row)))
+			kib = strtol(line + strlen(row), NULL, 10);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static long pinned_kib(void)
+{
+	return status_kib("VmPin:");
+}
+
+static long locked_pages(void)
+{
+	return status_kib("VmLck:") * 1024 / PIECE;
+}
+
+/* What cannot be written cannot be a buffer. Two may want the same page. */
+static void what_is_only_locked_is_unlocked(void **state)
+{
+	uint8_t *p = memory(8 * PIECE);
+	int32_t all, part, again;
+
+	(void)state;
+	mprotect(p, 8 * PIECE, PROT_READ);
+	said = 0;
+	all = pin_add(p, 8 * PIECE);
+	assert_true(all < 0);
+	assert_int_equal(said, 1);
+	assert_int_equal(locked_pages(), 8);
+	part = pin_add(p + 2 * PIECE, 2 * PIECE);
+	again = pin_add(p + 3 * PIECE, 3 * PIECE);
+	assert_true(part < 0 && part != all && again < 0 && again != part);
+	pin_remove(all);
+	assert_int_equal(locked_pages(), 4);
+	pin_remove(part);
+	assert_int_equal(locked_pages(), 3);
+	assert_int_equal(pin_add(p, PIECE), all);
+	pin_remove(all);
+	pin_remove(again);
+	assert_int_equal(locked_pages(), 0);
+	munmap(p, 8 * PIECE);
+}
+
+/* Of a ring that both had, one's buffers would take the other's places. */
+static void a_child_has_rings_of_its_own(void **state)
+{
+	uint8_t *p = memory(2 * PIECE);
+	int32_t mine = pin_add(p, PIECE);
+	int status = -1;
+	long before = pinned_kib();
+	pid_t pid;
+
+	(void)state;
+	if (mine <= 0 || before < 4)
+		skip();
+	pid = fork();
+	if (pid == 0) {
+		pin_forked();
+		if (pin_add(p + PIECE, PIECE) != 1)
+			_exit(1);
+		_exit(pinned_kib() == PIECE / 1024 ? 0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(pinned_kib(), before);
+	pin_remove(mine);
+	munmap(p, 2 * PIECE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_has_a_token_of_its_own),
+		cmocka_unit_test(what_is_only_locked_is_unlocked),
+		cmocka_unit_test(a_child_has_rings_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

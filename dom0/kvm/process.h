@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* PID | start time << 32; 0: there is no such process. */
+/*
+ * PID | start time << 32; 0: there is no such process, or this one is in
+ * another PID namespace than dom0's first, or cannot see /proc.
+ */
 uint64_t process_tag(pid_t pid);
 
-/* Is the process of this tag still there, not as a zombie? */
-bool process_lives(uint64_t tag);
+/* Is the process of this tag gone, or a zombie? false: or nobody can say. */
+bool process_died(uint64_t tag);
 
 /* The start time in the text of /proc/PID/stat, and its state. For tests. */
 bool process_parse(const char *stat, uint32_t *start, char *state);

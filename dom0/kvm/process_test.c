@@ -2,6 +2,8 @@
 /* process_test.c - /proc/PID/stat, whatever a process calls itself. */
 #include "process.h"
 
+#include <sched.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <setjmp.h>
@@ -27,21 +29,69 @@ static void parse(void **state)
 static void life(void **state)
 {
 	uint64_t tag = process_tag(getpid()), child;
+	struct stat st;
 	pid_t pid;
 
 	(void)state;
+	if (stat("/proc/self/ns/pid", &st) || st.st_ino != 0xeffffffc)
+		skip(); /* a container */
 	assert_true((uint32_t)tag == (uint32_t)getpid());
-	assert_true(process_lives(tag));
-	assert_false(process_lives(tag ^ UINT64_C(1) << 32));
+	assert_false(process_died(tag));
+	assert_true(process_died(tag ^ UINT64_C(1) << 32));
 	pid = fork();
 	if (pid == 0)
 		_exit(0);
 	child = process_tag(pid);
 	usleep(100000);
-	assert_false(process_lives(child)); /* a zombie is dead */
+	assert_true(process_died(child)); /* a zombie is dead */
 	waitpid(pid, NULL, 0);
-	assert_false(process_lives(child));
+	assert_true(process_died(child));
 	assert_int_equal(process_tag(pid), 0);
+}
+
+/* In a child: whether it takes this process, which lives, for alive. */
+static void child_cannot_say(bool (*leave)(void))
+{
+	const uint64_t tag = process_tag(getpid());
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (!leave())
+			_exit(77);
+		pid = fork();
+		if (pid == 0)
+			_exit(!process_died(tag) && !process_tag(getpid()) ?
+				      0 : 1);
+		waitpid(pid, &status, 0);
+		_exit(WEXITSTATUS(status));
+	}
+	waitpid(pid, &status, 0);
+	if (WEXITSTATUS(status) == 77) /* not root */
+		skip();
+	assert_int_equal(status, 0);
+}
+
+static bool leave_proc(void)
+{
+	return !chroot("/tmp");
+}
+
+static bool leave_pids(void)
+{
+	return !unshare(CLONE_NEWPID);
+}
+
+static void without_proc(void **state)
+{
+	(void)state;
+	child_cannot_say(leave_proc);
+}
+
+static void among_other_pids(void **state)
+{
+	(void)state;
+	child_cannot_say(leave_pids);
 }
 
 int main(void)
@@ -49,6 +99,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse),
 		cmocka_unit_test(life),
+		cmocka_unit_test(without_proc),
+		cmocka_unit_test(among_other_pids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

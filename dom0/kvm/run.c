@@ -14,9 +14,7 @@
 #include "tp.h"
 #include "vcpu.h"
 
-#include <asm/kvm_para.h>
 #include <errno.h>
-#include <linux/kvm_para.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -85,18 +83,11 @@ static struct hyper_regs run_regs(const struct vcpu *v)
 
 void vcpu_settle(struct vcpu *v)
 {
-	struct hyper_regs r;
+	struct hyper_regs r = run_regs(v);
 
-	do {
-		r = run_regs(v);
-		hyper_call(LUV_CALL_vcpu_run, &r,
-			   (v->gp ? LUV_RUN_GP : 0) | LUV_RUN_NO_ENTRY);
-		if ((int64_t)r.rax < 0)
-			return;
+	if (hyper_call(LUV_CALL_vcpu_run, &r,
+		       (v->gp ? LUV_RUN_GP : 0) | LUV_RUN_NO_ENTRY) >= 0)
 		returned(v, &r);
-		if ((r.rax & LUV_RUN_KIND) == LUV_RUN_WAKE)
-			vm_wake(v->vm, r.rdi);
-	} while ((r.rax & LUV_RUN_KIND) == LUV_RUN_WAKE);
 }
 
 static long prepare(struct vcpu *v)
@@ -265,21 +256,13 @@ static long wrmsr(struct vcpu *v, const struct hyper_regs *r)
 	v->wait = WAIT_VMM;
 	v->wait_msr = true;
 	v->in_size = 4;
-	if (msr_is_register(msr))
+	if (msr_sets_register(msr, r->rsi))
 		vcpu_settle(v);
 	if (!msr_write(v, msr, r->rsi, false)) {
 		debug(1, "vCPU %u writes %#lx to MSR %#x: #GP", v->id, r->rsi,
 		      msr);
 		v->gp = true;
 	}
-	return AGAIN;
-}
-
-/* None of KVM's hypercalls is told to the guest by CPUID. */
-static long hypercall(struct vcpu *v, const struct hyper_regs *r)
-{
-	(void)r;
-	vcpu_change(v)->gpr[RAX] = (uint64_t)-KVM_ENOSYS;
 	return AGAIN;
 }
 
@@ -373,7 +356,6 @@ static long (*const exits[])(struct vcpu *, const struct hyper_regs *) = {
 	[LUV_RUN_PAUSE] = spins,
 	[LUV_RUN_RDMSR] = rdmsr,
 	[LUV_RUN_WRMSR] = wrmsr,
-	[LUV_RUN_HYPERCALL] = hypercall,
 	[LUV_RUN_UNKNOWN] = unknown,
 	[LUV_RUN_KICKED] = kicked,
 	[LUV_RUN_WAKE] = wake,
@@ -391,7 +373,7 @@ static long handle(struct vcpu *v, const struct hyper_regs *r)
 	debug(3, "vCPU %u: exit %u (%#lx %#lx %#lx) ready %#lx", v->id, kind,
 	      r->rdi, r->rsi, r->rdx, r->r10);
 	returned(v, r);
-	if (kind >= sizeof(exits) / sizeof(exits[0]))
+	if (kind >= sizeof(exits) / sizeof(exits[0]) || !exits[kind])
 		kind = 0;
 	return exits[kind](v, r);
 }

@@ -2,9 +2,20 @@
 /* state.c - see state.h. */
 #include "state.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
+#define CR0_PE	      UINT64_C(1)
+#define CR0_NW	      (UINT64_C(1) << 29)
+#define CR0_CD	      (UINT64_C(1) << 30)
+#define CR0_PG	      (UINT64_C(1) << 31)
+#define CR0_KNOWN     UINT64_C(0xe005003f)
+#define CR3_KEEP_TLB  (UINT64_C(1) << 63)
+#define CR4_PAE	      UINT64_C(0x20)
+#define CR4_KNOWN     UINT64_C(0xf71fff) /* to PKE; no VMXE, SMXE */
+#define ATTR_L	      0x2000u
+#define ATTR_DB	      0x4000u
 #define ATTR_UNUSABLE 0x100u
 #define SHADOW_STI    1u
 #define SHADOW_SS     2u
@@ -117,6 +128,46 @@ void state_to_sregs2(const struct luv_vcpu *s, struct kvm_sregs2 *r)
 void state_from_sregs2(struct luv_vcpu *s, const struct kvm_sregs2 *r)
 {
 	FROM_SREGS(s, r);
+}
+
+static uint64_t phys_mask(void)
+{
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(0x80000008, &a, &b, &c, &d) || (a & 0xff) >= 52)
+		return (UINT64_C(1) << 52) - 1;
+	return (UINT64_C(1) << (a & 0xff)) - 1;
+}
+
+/* SDM "Checks on Guest Control Registers, Debug Registers, and MSRs". */
+static bool control_ok(const struct luv_vcpu *s)
+{
+	const bool pg = s->cr0 & CR0_PG, lme = s->efer & STATE_EFER_LME;
+	const bool lma = s->efer & STATE_EFER_LMA;
+	const uint64_t cr3 = lma ? s->cr3 & ~CR3_KEEP_TLB : s->cr3;
+
+	if ((s->cr0 & ~CR0_KNOWN) || (pg && !(s->cr0 & CR0_PE)) ||
+	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
+		return false;
+	if ((s->efer & ~STATE_EFER) || lma != (pg && lme))
+		return false;
+	if (lma && (!(s->cr4 & CR4_PAE) ||
+		    ((s->cs.attrib & ATTR_L) && (s->cs.attrib & ATTR_DB))))
+		return false;
+	return !(s->cr4 & ~CR4_KNOWN) && !(cr3 & ~phys_mask()) && s->cr8 <= 15;
+}
+
+static bool canonical(uint64_t va)
+{
+	return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
+bool state_sregs_ok(const struct luv_vcpu *s)
+{
+#define X(kvm, luv) canonical(s->luv.base) &&
+	return SEGMENTS(X) canonical(s->gdt_base) && canonical(s->idt_base) &&
+	       control_ok(s);
+#undef X
 }
 
 /* --- debug registers ------------------------------------------------------------ */

@@ -21,6 +21,16 @@ void state_from_sregs(struct luv_vcpu *s, const struct kvm_sregs *r);
 void state_to_sregs2(const struct luv_vcpu *s, struct kvm_sregs2 *r);
 void state_from_sregs2(struct luv_vcpu *s, const struct kvm_sregs2 *r);
 
+/*
+ * state_sregs_ok - what KVM_SET_SREGS refuses: control registers and segments
+ * that the VMM would not take.
+ */
+bool state_sregs_ok(const struct luv_vcpu *s);
+
+#define STATE_EFER_LME UINT64_C(0x100)
+#define STATE_EFER_LMA UINT64_C(0x400)
+#define STATE_EFER     (STATE_EFER_LME | STATE_EFER_LMA | 0x801) /* NXE SCE */
+
 void state_to_debugregs(const struct luv_vcpu *s, struct kvm_debugregs *r);
 void state_from_debugregs(struct luv_vcpu *s, const struct kvm_debugregs *r);
 

@@ -92,6 +92,34 @@ static void sregs_round_trip(void **state)
 	assert_memory_equal(&r, &back, sizeof(r));
 }
 
+static void sregs_that_cannot_be(void **state)
+{
+	struct luv_vcpu good = { .cr0 = 0x60000010 }, s;
+
+	(void)state;
+	assert_true(state_sregs_ok(&good));
+#define BAD(change) s = good; change; assert_false(state_sregs_ok(&s))
+	BAD(s.cr0 |= 1u << 31); /* PG without PE */
+	BAD(s.cr0 = 0x20000010); /* NW without CD */
+	BAD(s.cr0 |= 1u << 6);
+	BAD(s.cr4 = 1u << 13);
+	BAD(s.cr3 = UINT64_C(1) << 63);
+	BAD(s.cr8 = 16);
+	BAD(s.efer = 0x1000);
+	BAD(s.efer = 0x500); /* LMA without PG */
+	BAD(s.gs.base = UINT64_C(1) << 47);
+	BAD(s.idt_base = UINT64_C(1) << 63);
+	good.cr0 = 0x80000011;
+	good.cr4 = 0x20;
+	good.efer = 0xd01;
+	good.cs.attrib = 0x209b;
+	assert_true(state_sregs_ok(&good));
+	BAD(s.efer = 0x901);
+	BAD(s.cr4 = 0);
+	BAD(s.cs.attrib |= 0x4000);
+#undef BAD
+}
+
 static void sregs2_has_no_pdptes(void **state)
 {
 	struct kvm_sregs2 r = { .cr3 = 0x5000, .flags = 1 }, back;
@@ -188,6 +216,7 @@ int main(void)
 		cmocka_unit_test(regs_round_trip),
 		cmocka_unit_test(rflags_bit_1_is_set),
 		cmocka_unit_test(sregs_round_trip),
+		cmocka_unit_test(sregs_that_cannot_be),
 		cmocka_unit_test(sregs2_has_no_pdptes),
 		cmocka_unit_test(attributes_are_the_descriptors),
 		cmocka_unit_test(events_round_trip),

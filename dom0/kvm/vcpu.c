@@ -129,7 +129,6 @@ long vcpu_create(struct vm *vm, unsigned long id)
 		return fd;
 	}
 	say("virtual CPU %lu cannot be made: %s", id, strerror((int)-e));
-	v->object->self = v;
 	vm->vcpu[id] = NULL;
 	fds_closing((int)fd); /* gives back the VM's reference */
 	syscall(SYS_close, (int)fd);
@@ -234,12 +233,14 @@ long vcpu_flush(struct vcpu *v)
 		settle_changed(v);
 	e = hyper_buffer(LUV_CALL_vcpu_set, v->vm->handle, v->id,
 			 (uintptr_t)&v->s, 0, &v->s, sizeof(v->s));
+	if (e) { /* they stay for the client to look at, and to change */
+		debug(1, "vCPU %u: the VMM refuses its registers: %ld", v->id,
+		      -e);
+		return e;
+	}
 	v->s_dirty = false;
 	v->s_valid = false;
 	v->apic_base = v->s.apic_base;
 	v->cr8 = v->s.cr8;
-	if (e)
-		debug(1, "vCPU %u: the VMM refuses its registers: %ld", v->id,
-		      -e);
-	return e;
+	return 0;
 }

@@ -54,8 +54,12 @@ long vcpu_ioctl_set_sregs(void *self, unsigned long arg)
 {
 	const struct kvm_sregs *r = (const struct kvm_sregs *)arg;
 	struct vcpu *v = self;
+	struct luv_vcpu s = *vcpu_state(v);
 
-	state_from_sregs(vcpu_change(v), r);
+	state_from_sregs(&s, r);
+	if (!state_sregs_ok(&s))
+		return -EINVAL;
+	*vcpu_change(v) = s;
 	for (unsigned i = 0; i < 256; i++)
 		if (r->interrupt_bitmap[i / 64] >> i % 64 & 1)
 			v->event = EVENT(EVENT_INTERRUPT, i);
@@ -71,10 +75,13 @@ long vcpu_ioctl_get_sregs2(void *self, unsigned long arg)
 long vcpu_ioctl_set_sregs2(void *self, unsigned long arg)
 {
 	const struct kvm_sregs2 *r = (const struct kvm_sregs2 *)arg;
+	struct luv_vcpu s = *vcpu_state(self);
 
-	if (r->flags & ~(uint64_t)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+	state_from_sregs2(&s, r);
+	if ((r->flags & ~(uint64_t)KVM_SREGS2_FLAGS_PDPTRS_VALID) ||
+	    !state_sregs_ok(&s))
 		return -EINVAL;
-	state_from_sregs2(vcpu_change(self), r);
+	*vcpu_change(self) = s;
 	return 0;
 }
 
@@ -103,8 +110,6 @@ long vcpu_ioctl_get_xcrs(void *self, unsigned long arg)
 	memset(x, 0, sizeof(*x));
 	x->nr_xcrs = 1;
 	x->xcrs[0].value = vcpu_state(self)->xcr0;
-	if (!x->xcrs[0].value) /* a VMM that does not tell it */
-		x->xcrs[0].value = 1;
 	return 0;
 }
 
@@ -117,8 +122,7 @@ long vcpu_ioctl_set_xcrs(void *self, unsigned long arg)
 	for (unsigned i = 0; i < x->nr_xcrs; i++) {
 		if (x->xcrs[i].xcr)
 			continue;
-		if (!(x->xcrs[i].value & 1) ||
-		    (x->xcrs[i].value & ~fpu_xcr0_mask()))
+		if (!fpu_xcr0_ok(x->xcrs[i].value))
 			return -EINVAL;
 		vcpu_change(self)->xcr0 = x->xcrs[i].value;
 	}

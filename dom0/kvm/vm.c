@@ -47,6 +47,12 @@ void vm_exit_all(void)
 				     0, 0);
 }
 
+void vm_forked(void)
+{
+	memset(&living, 0, sizeof(living));
+	pthread_mutex_init(&living.lock, NULL);
+}
+
 /* --- making and ending ---------------------------------------------------------------- */
 
 static void destroy(uint64_t handle)

@@ -53,6 +53,9 @@ long vm_create(unsigned long type);
 /* Every VM of this process, as it exits: those in use are left to luvkvm. */
 void vm_exit_all(void);
 
+/* This process is a fork's child: the VMs are its parent's. */
+void vm_forked(void);
+
 /* vm_wake - end the sleep of those vCPUs in the mask that sleep. */
 void vm_wake(struct vm *vm, uint64_t mask);
 

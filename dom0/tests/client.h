@@ -23,6 +23,7 @@
 
 #define RAM	  (4ul << 20)
 #define LOAD	  0x1000u
+#define HANDLER	  0x3000u
 #define RFLAGS_1  0x2u
 #define RFLAGS_IF 0x200u
 
@@ -128,6 +129,14 @@ static inline void start(const uint8_t *code, size_t len)
 	start_with(code, len, RFLAGS_1);
 }
 
+/* The code of a vector's handler. */
+static inline void handle(unsigned vector, const uint8_t *code, size_t len)
+{
+	memcpy(ram + HANDLER, code, len);
+	((uint16_t *)ram)[vector * 2] = HANDLER;
+	((uint16_t *)ram)[vector * 2 + 1] = 0;
+}
+
 /* Until an exit; a client that did not ask for immediate_exit sees EINTR. */
 static inline bool runs(uint32_t reason, const char *what)
 {
@@ -141,17 +150,34 @@ static inline bool runs(uint32_t reason, const char *what)
 		      run->exit_reason, reason);
 }
 
-/* Exits of one kind that VMs have made so far, as luvctl names it. */
-static inline unsigned long exits(const char *kind)
+static inline char *luvctl_vms(void)
 {
 	static char text[65536];
 	FILE *f = popen("luvctl vms --json", "r");
-	unsigned long sum = 0;
-	char key[32];
 
 	require(f, "running luvctl");
 	text[fread(text, 1, sizeof(text) - 1, f)] = 0;
 	expect(pclose(f) == 0, "luvctl vms");
+	return text;
+}
+
+/* How many virtual machines there are, of anybody. */
+static inline unsigned vms(void)
+{
+	unsigned n = 0;
+
+	for (char *at = luvctl_vms(); (at = strstr(at, "\"tag\"")); at++)
+		n++;
+	return n;
+}
+
+/* Exits of one kind that VMs have made so far, as luvctl names it. */
+static inline unsigned long exits(const char *kind)
+{
+	char *text = luvctl_vms();
+	unsigned long sum = 0;
+	char key[32];
+
 	snprintf(key, sizeof(key), "\"%s\"", kind);
 	for (char *at = strstr(text, key); at; at = strstr(at, key)) {
 		at = strstr(at, "\"count\":");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * domu.c - virtual machines by bare hypercalls: a real-mode guest of a few
- * instructions does each thing that comes back to ring 3, under signals and
- * migration, and what a wrong caller must not be able to do.
+ * instructions does each thing that comes back to ring 3, and what a wrong
+ * caller must not be able to do.
  */
 #include "test.h"
 
@@ -228,6 +228,141 @@ static void shared_guest(long vm, uint8_t *ram)
 	munmap(s, 4096);
 }
 
+/* What the VMM would fault on, when it gave it to the processor. */
+static void bad_states(long vm)
+{
+	struct luv_vcpu good, s;
+	long e;
+
+	luv_touch(&good, sizeof(good));
+	luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&good, 0, 0);
+	for (int i = 0; i < 3; i++) {
+		s = good;
+		if (i == 0)
+			s.tsc_aux = 1ull << 32;
+		else
+			s.xcr0 = i == 1 ? 0x27 : 0xe3; /* AVX-512: a part; no AVX */
+		e = luv_call(LUV_CALL_vcpu_set, (uint64_t)vm, 0, (uintptr_t)&s,
+			     0, 0);
+		expect(e == -LUV_EINVAL, "bad state %d: %ld", i, e);
+	}
+	run_until(vm, 0, 0, LUV_RUN_MMIO, "after bad states");
+}
+
+/* --- authority ------------------------------------------------------------- */
+
+/* What can be known of a VM. Another process's calls must not change it. */
+struct view {
+	struct luv_vm_stat stat;
+	struct luv_vcpu vcpu;
+	uint8_t fpu[4096];
+};
+
+static void look(long vm, uint64_t index, struct view *w)
+{
+	long e;
+
+	memset(w, 0, sizeof(*w));
+	e = luv_vm_stat(index, &w->stat);
+	expect(e == (long)sizeof(w->stat), "vm_stat: %ld", e);
+	luv_touch(w, sizeof(*w));
+	e = luv_call(LUV_CALL_vcpu_get, (uint64_t)vm, 0, (uintptr_t)&w->vcpu, 0,
+		     0);
+	expect(e == 0, "vcpu_get: %ld", e);
+	e = luv_call(LUV_CALL_vcpu_fpu_get, (uint64_t)vm, 0, (uintptr_t)w->fpu,
+		     sizeof(w->fpu), 0);
+	expect(e > 0, "vcpu_fpu_get: %ld", e);
+}
+
+static uint64_t index_of(uint64_t tag)
+{
+	struct luv_vm_stat s;
+
+	for (uint64_t i = 0; i < LUV_VMS; i++)
+		if (luv_vm_stat(i, &s) > 0 && s.tag == tag)
+			return i;
+	expect(false, "no VM has the tag %#lx", tag);
+	return 0;
+}
+
+#define TAG 0x1234567800000007ull
+
+/* Each call that takes a handle; each argument is one that its owner may give. */
+static void stranger(long vm)
+{
+	static uint8_t buf[4096] __attribute__((aligned(4096)));
+	const uint64_t h = (uint64_t)vm, at = (uintptr_t)buf;
+	const struct {
+		const char *name;
+		unsigned nr;
+		uint64_t a, b, c, d;
+	} calls[] = {
+#define CALL(name, ...) { #name, LUV_CALL_##name, __VA_ARGS__ }
+		CALL(vm_slot, at, 0, 0, 0),
+		CALL(vm_grant, 0, 0, 1, 0),
+		CALL(vm_msi, 0xfee00000, 0x40, 0, 0),
+		CALL(vm_eoi_vectors, ~0ull, ~0ull, ~0ull, ~0ull),
+		CALL(vcpu_create, 1, 0, 0, 0),
+		CALL(vcpu_get, 0, at, 0, 0),
+		CALL(vcpu_set, 0, at, 0, 0),
+		CALL(vcpu_run, 0, 0, 0, 0),
+		CALL(vcpu_kick, 0, 0, 0, 0),
+		CALL(vcpu_nmi, 0, 0, 0, 0),
+		CALL(vcpu_cpuid, 0, at, 1, 0),
+		CALL(vcpu_fpu_get, 0, at, sizeof(buf), 0),
+		CALL(vcpu_fpu_set, 0, at, 576, 0),
+		CALL(vcpu_apic_get, 0, at, 0, 0),
+		CALL(vcpu_apic_set, 0, at, 0, 0),
+		CALL(vcpu_apic_read, 0, 0x20, 0, 0),
+		CALL(vcpu_apic_write, 0, 0xf0, 0x1ff, 0),
+		CALL(vcpu_share, 0, at, 0, 0),
+		CALL(vm_destroy, 0, 0, 0, 0),
+#undef CALL
+	};
+	long e;
+
+	memset(buf, 0x5a, sizeof(buf));
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		e = luv_call(calls[i].nr, h, calls[i].a, calls[i].b, calls[i].c,
+			     calls[i].d);
+		expect(e == -LUV_EPERM, "another process's %s: %ld",
+		       calls[i].name, e);
+		expect(all_bytes(buf, sizeof(buf), 0x5a), "%s wrote something",
+		       calls[i].name);
+	}
+}
+
+/* Whose VM it is, not who knows its handle; who has the token, not who asks. */
+static void authority(long vm)
+{
+	const uint64_t index = index_of(TAG);
+	static struct view before, after;
+	int status = -1;
+	long e;
+
+	look(vm, index, &before);
+	fflush(stdout);
+	if (fork() == 0) {
+		test_failures = 0;
+		stranger(vm);
+		fflush(stdout);
+		_exit(test_failures ? 1 : 0);
+	}
+	wait(&status);
+	expect(status == 0, "another process: %d", status);
+	for (int i = 0; i < 2; i++) {
+		e = luv_call(LUV_CALL_vm_reap, token[0] ^ (i == 0),
+			     token[1] ^ (uint64_t)(i == 1) << 63, index, TAG, 0);
+		expect(e == -LUV_EPERM, "vm_reap with a wrong token: %ld", e);
+	}
+	e = luv_call(LUV_CALL_vm_reap, token[0], token[1], index, TAG ^ 1, 0);
+	expect(e == -LUV_ENOENT, "vm_reap with another tag: %ld", e);
+	look(vm, index, &after);
+	expect(!memcmp(&before, &after, sizeof(before)),
+	       "something of the VM has changed");
+	run_until(vm, 0, 0, LUV_RUN_MMIO, "the guest goes on");
+}
+
 int main(void)
 {
 	struct luv_slot slot = { 0 };
@@ -238,7 +373,7 @@ int main(void)
 	require(token_read(), "ioperm on the token's port");
 	e = luv_call(LUV_CALL_vm_create, token[0] ^ 1, token[1], 0, 0, 0);
 	expect(e == -LUV_EPERM, "vm_create with a wrong token: %ld", e);
-	vm = luv_call(LUV_CALL_vm_create, token[0], token[1], 0, 0, 0);
+	vm = luv_call(LUV_CALL_vm_create, token[0], token[1], TAG, 0, 0);
 	expect(vm > 0, "vm_create: %ld", vm);
 	ram = mmap(NULL, 2 * RAM, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -249,13 +384,8 @@ int main(void)
 	plain_guest(vm, ram);
 	shared_guest(vm, ram);
 	refused_state(vm);
-	if (fork() == 0) {
-		e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
-		_exit(e == -LUV_EPERM ? 0 : 1);
-	}
-	int status = 0;
-	wait(&status);
-	expect(status == 0, "another process destroyed the VM: %d", status);
+	bad_states(vm);
+	authority(vm);
 	e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);
 	expect(e == 0, "vm_destroy: %ld", e);
 	e = luv_call(LUV_CALL_vm_destroy, (uint64_t)vm, 0, 0, 0, 0);

@@ -11,18 +11,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#define HANDLER	  0x3000u
 #define VECTOR	  0x20u
-#define VEC_GP	  13
 #define MMIO_BASE 0xd0000000u
-
-/* The code of a vector's handler. */
-static void handle(unsigned vector, const uint8_t *code, size_t len)
-{
-	memcpy(ram + HANDLER, code, len);
-	((uint16_t *)ram)[vector * 2] = HANDLER;
-	((uint16_t *)ram)[vector * 2 + 1] = 0;
-}
 
 /* --- tests ------------------------------------------------------------------- */
 
@@ -392,79 +382,6 @@ static void slots(void)
 	munmap(two, 0x2000);
 }
 
-static void msrs(void)
-{
-	static const uint8_t code[] = {
-		0x66, 0xb9, 0x00, 0x02, 0x00, 0x00, /* mov $0x200, %ecx */
-		0x0f, 0x32,			    /* rdmsr */
-		0x66, 0x05, 0x00, 0x10, 0x00, 0x00, /* add $0x1000, %eax */
-		0x0f, 0x30,			    /* wrmsr */
-		0x66, 0xb9, 0x99, 0x99, 0x00, 0x00, /* mov $0x9999, %ecx */
-		0x0f, 0x32,			    /* rdmsr: #GP */
-		0xf4,
-	};
-	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x91, 0xf4 };
-	uint64_t room[8] = { 0 };
-	struct kvm_msrs *m = (struct kvm_msrs *)(void *)room;
-
-	m->nmsrs = 2;
-	m->entries[0].index = 0x200;
-	m->entries[0].data = 0x123000;
-	m->entries[1].index = 0x277;
-	expect(ioctl(cpu, KVM_SET_MSRS, m) == 2, "KVM_SET_MSRS");
-	m->entries[0].data = 0;
-	expect(ioctl(cpu, KVM_GET_MSRS, m) == 2 &&
-	       m->entries[0].data == 0x123000, "KVM_GET_MSRS");
-	handle(VEC_GP, handler, sizeof(handler));
-	start(code, sizeof(code));
-	if (!runs(KVM_EXIT_IO, "the #GP's handler"))
-		return;
-	is_io(true, 0x91, 1);
-	ioctl(cpu, KVM_GET_MSRS, m);
-	expect(m->entries[0].data == 0x124000, "MSR 200h: %#llx",
-	       m->entries[0].data);
-}
-
-/* What no guest may set is #GP, and it goes on. */
-static void cr4(void)
-{
-	static const uint8_t code[] = {
-		0x0f, 0x20, 0xe0,		    /* mov %cr4, %eax */
-		0x66, 0x0d, 0x00, 0x20, 0x00, 0x00, /* or $0x2000, %eax: VMXE */
-		0x0f, 0x22, 0xe0,		    /* mov %eax, %cr4 */
-		0xf4,
-	};
-	static const uint8_t handler[] = { 0xb0, 0x6d, 0xe6, 0x92, 0xf4 };
-	struct kvm_sregs s;
-
-	handle(VEC_GP, handler, sizeof(handler));
-	start(code, sizeof(code));
-	if (!runs(KVM_EXIT_IO, "the #GP of CR4.VMXE"))
-		return;
-	is_io(true, 0x92, 1);
-	expect(ioctl(cpu, KVM_GET_SREGS, &s) == 0 && !(s.cr4 & 0x2000),
-	       "CR4 is %#llx", s.cr4);
-}
-
-/* What a fork's child and a copy of a descriptor can do. */
-static void descriptors(void)
-{
-	struct kvm_regs regs;
-	int copy = dup(cpu), status = 0;
-
-	expect(copy >= 0 && ioctl(copy, KVM_GET_REGS, &regs) == 0, "dup");
-	close(copy);
-	expect(ioctl(copy, KVM_GET_REGS, &regs) < 0 && errno == EBADF,
-	       "closed copy");
-	expect(ioctl(vm, KVM_RUN, 0) < 0 && errno == ENOTTY, "KVM_RUN of a VM");
-	if (fork() == 0)
-		_exit(ioctl(cpu, KVM_GET_REGS, &regs) < 0 && errno == EIO ? 0
-									  : 1);
-	wait(&status);
-	expect(status == 0, "a child's ioctl: %d", status);
-	expect(ioctl(cpu, KVM_GET_REGS, &regs) == 0, "after fork");
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -479,9 +396,6 @@ int main(int argc, char **argv)
 		{ "once", once, false },
 		{ "speed", speed, false },
 		{ "slots", slots, false },
-		{ "descriptors", descriptors, false },
-		{ "msrs", msrs, false },
-		{ "cr4", cr4, false },
 		{ "mmio", mmio, false },
 		{ "pv_eoi", pv_eoi, false },
 	};

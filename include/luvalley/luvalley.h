@@ -195,10 +195,10 @@ struct luv_mem {
 
 /*
  * A VM belongs to the address space (CR3) that made it; from any other its
- * handle is LUV_EPERM. Handles are random: who gets the CR3 of a dead owner
- * still cannot guess one. Making a VM takes the token: four 32-bit words read
- * with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12, which only a process with I/O
- * permission (dom0's root: ioperm) can do.
+ * handle is LUV_EPERM. Handles are random but for LUV_VM_INDEX, vm_stat's: who
+ * gets the CR3 of a dead owner still cannot guess one. Making a VM takes the
+ * token: four 32-bit words read with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12,
+ * which only a process with I/O permission (dom0's root: ioperm) can do.
  */
 #define LUV_TOKEN_PORT 0x4c50
 
@@ -214,6 +214,7 @@ struct luv_mem {
 #define LUV_EBUSY  16
 #define LUV_EEXIST 17
 #define LUV_VMS	   64u
+#define LUV_VM_INDEX(handle) ((uint64_t)(handle) & 0xff)
 
 /*
  * vm_stat(RDI index, RSI buf, RDX len): what the VM at index < LUV_VMS is and
@@ -404,8 +405,8 @@ struct luv_cpuid {
  *          R10: RFLAGS.IF | can take an `event` now << 1 | CR8 << 8
  */
 enum luv_run {
-	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9 |
-			     rep << 10, RDX value of an OUT. String I/O is not
+	LUV_RUN_IO = 1,	  /* RDI port, RSI size | in << 8 | string << 9,
+			     RDX value of an OUT. String I/O is not
 			     executed: RDX is then 0 and RIP at it */
 	LUV_RUN_MMIO,	  /* RDI gpa, RSI 1 if it wrote | 2 if that is where
 			     the access itself went, not a walk of the guest's
@@ -418,10 +419,9 @@ enum luv_run {
 	LUV_RUN_WINDOW_OPEN,
 	LUV_RUN_SHUTDOWN, /* triple fault */
 	LUV_RUN_PAUSE,	  /* it spins: let another thread run */
-	LUV_RUN_RDMSR,	  /* RDI msr: complete it by `in` or LUV_RUN_GP */
+	LUV_RUN_RDMSR = 8, /* RDI msr: complete it by `in` or LUV_RUN_GP */
 	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
-	LUV_RUN_HYPERCALL, /* RIP is past it; vcpu_get, vcpu_set RAX */
-	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1 */
+	LUV_RUN_UNKNOWN = 11, /* RDI exit kind, RSI reason, RDX info1 */
 	LUV_RUN_KICKED,	  /* vcpu_kick, or LUV_RUN_NO_ENTRY */
 	LUV_RUN_WAKE,	  /* RDI mask of vCPUs it has woken: wake their threads */
 	LUV_RUN_EOI,	  /* RDI vector, see vm_eoi_vectors */
