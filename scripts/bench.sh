@@ -5,8 +5,9 @@
 #   bench.sh [-r] [-s "SUBSTRATE ..."] [-n RUNS] [SUITE ...]
 # SUITE (dom0): dom0 - what Luvalley costs its dom0: instructions, exits, start
 # and memory; micro - what a virtual machine's exits cost under Luvalley and
-# under Linux's KVM; on qemu-svm and bochs-vmx, the substrates where a TSC tick
-# is an instruction. RUNS (3) is how often what must repeat exactly is repeated.
+# under Linux's KVM; trace - what an exit costs more that is recorded; on
+# qemu-svm and bochs-vmx, the substrates where a TSC tick is an instruction.
+# RUNS (3) is how often what must repeat exactly is repeated.
 # -r makes the rows again from the logs of the last run, which stay in
 # build/bench/. results/README.md says what each number is.
 set -eu
@@ -391,6 +392,41 @@ suite_micro()
 	done
 }
 
+# --- suite trace -------------------------------------------------------------
+
+# Of the instructions for a guest's CPUID those that count it in a histogram, by
+# source line: exact, a mean over 1000.
+trace_histogram()
+{
+	if [ -z "$rows_only" ]; then
+		"$top/scripts/path.sh" -l cpuid-cost domu_cpuid_exit > "$runs/path" ||
+			die "no instructions of cpuid-cost"
+	fi
+	n=$(awk '$2 ~ /^vmm\/hist/ { n += $1 } END { print n }' "$runs/path")
+	put exit.cpuid.histogram luvalley "$n" ticks 1 "$n" "$n"
+}
+
+# The same exits without a trace and with one.
+suite_trace()
+{
+	run off "$repeat" cost
+	run on "$repeat" cost-trace
+	i=1
+	while [ "$i" -le "$repeat" ]; do
+		awk '{ sub(/_net$/, "_extra", $1) }
+			FNR == NR { off[$1] = $2; next }
+			$1 ~ /_extra$/ { print $1, $2 - off[$1] }' \
+			"$runs/off.$i.facts" "$runs/on.$i.facts" > "$runs/extra.$i.facts"
+		i=$((i + 1))
+	done
+	for row in cpuid identify16 unknown_call; do
+		emit "exit.$row.off" luvalley ticks off "${row}_net"
+		emit "exit.$row.on" luvalley ticks on "${row}_net"
+		emit "exit.$row.extra" luvalley ticks extra "${row}_extra"
+	done
+	[ "$substrate" != qemu-svm ] || trace_histogram
+}
+
 # --- what to measure ---------------------------------------------------------
 
 emulator_version()
@@ -418,8 +454,8 @@ save()
 
 for suite; do
 	case $suite in
-	dom0|micro) ;;
-	*) die "no suite '$suite'; there are: dom0 micro" ;;
+	dom0|micro|trace) ;;
+	*) die "no suite '$suite'; there are: dom0 micro trace" ;;
 	esac
 	for substrate in $substrates; do
 		runs=$top/build/bench/$suite-$substrate
