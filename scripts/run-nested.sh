@@ -557,6 +557,7 @@ check_trace()
 	else
 		tar xf "$disk2" -C "$out" || verdict FAIL "dom0 left no trace"
 	fi
+	[ ! -e "$out/perf.data" ] || convert_perf
 	babeltrace2 "$out/trace" > "$out/trace.txt" 2> "$out/trace.log" ||
 		verdict FAIL "babeltrace2 cannot read the trace: $(tail -n 1 "$out/trace.log")"
 	[ ! -s "$out/trace.log" ] ||
@@ -570,6 +571,26 @@ check_trace()
 	done < "$out/.expect.trace"
 	rm "$out/trace.txt"
 	[ ! -d "$out/ust" ] || check_ust
+	[ ! -e "$out/perf.data" ] || check_perf
+}
+
+# What perf recorded of Linux's KVM becomes a trace.
+convert_perf()
+{
+	perf data convert -i "$out/perf.data" --to-ctf "$out/trace" > "$out/perf.log" 2>&1 ||
+		verdict FAIL "perf cannot convert its trace: $(tail -n 1 "$out/perf.log")"
+}
+
+# The same table by perf from its own file, and by luvtrace from the trace.
+check_perf()
+{
+	perf kvm -i "$out/perf.data" stat report > "$out/perf.table" 2>&1 ||
+		verdict FAIL "perf has no table: $(tail -n 1 "$out/perf.table")"
+	sort "$out/perf.table" > "$out/.perf.table"
+	"$top/build/trace/luvtrace" stat --kvm "$out/trace" > "$out/trace.kvm" ||
+		verdict FAIL "luvtrace has no such table as perf's"
+	sort "$out/trace.kvm" | cmp -s - "$out/.perf.table" ||
+		verdict FAIL "trace.kvm is not perf.table"
 }
 
 # LTTng's trace of the KVM library beside it: as one. Where the library ran its
