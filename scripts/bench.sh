@@ -394,16 +394,21 @@ suite_micro()
 
 # --- suite trace -------------------------------------------------------------
 
-# Of the instructions for a guest's CPUID those that count it in a histogram, by
-# source line: exact, a mean over 1000.
-trace_histogram()
+# Of the instructions for a guest's CPUID those that count it in a histogram,
+# and those that are for a trace that is off: by source line, a mean over 1000.
+trace_lines()
 {
 	if [ -z "$rows_only" ]; then
 		"$top/scripts/path.sh" -l cpuid-cost domu_cpuid_exit > "$runs/path" ||
 			die "no instructions of cpuid-cost"
 	fi
-	n=$(awk '$2 ~ /^vmm\/hist/ { n += $1 } END { print n }' "$runs/path")
-	put exit.cpuid.histogram luvalley "$n" ticks 1 "$n" "$n"
+	count=$(sed -n '/hist_count(v/=' "$top/vmm/cpu.h")
+	entered=$(sed -n '/cpu->entered = now/=' "$top/vmm/cpu.h")
+	for row in "histogram /(hist(_exit)?[.][ch]:|cpu[.]h:$count$)" \
+		"trace_off /cpu[.]h:$entered$"; do
+		n=$(awk -v re="${row#* }" '$2 ~ re { n += $1 } END { print n + 0 }' "$runs/path")
+		put "exit.cpuid.${row%% *}" luvalley "$n" ticks 1 "$n" "$n"
+	done
 }
 
 # The same exits without a trace and with one.
@@ -424,7 +429,7 @@ suite_trace()
 		emit "exit.$row.on" luvalley ticks on "${row}_net"
 		emit "exit.$row.extra" luvalley ticks extra "${row}_extra"
 	done
-	[ "$substrate" != qemu-svm ] || trace_histogram
+	[ "$substrate" != qemu-svm ] || trace_lines
 }
 
 # --- what to measure ---------------------------------------------------------
