@@ -364,6 +364,7 @@ SUITE	?= dom0
 
 bench: deps
 	$(MAKE) all
-	scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE)
+	$(if $(filter reader,$(SUITE)),scripts/bench-reader.sh, \
+		scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE))
 
 .PHONY: bench
