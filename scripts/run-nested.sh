@@ -569,9 +569,27 @@ check_trace()
 		grep -qE -- "$re" "$out/trace.stat" ||
 			verdict FAIL "the trace's table has no '$re'"
 	done < "$out/.expect.trace"
+	[ -e "$out/perf.data" ] || check_sequence
 	rm "$out/trace.txt"
 	[ ! -d "$out/ust" ] || check_ust
 	[ ! -e "$out/perf.data" ] || check_perf
+}
+
+# The exits of each CPU have numbers: from its first in the trace to its last
+# none is missing.
+check_sequence()
+{
+	sed -n 's/.* kvm_exit: { cpu_id = \([0-9]*\), [^}]*}, { seq = \([0-9]*\),.*/\1 \2/p' \
+		"$out/trace.txt" | awk '
+		!($1 in last) { first[$1] = $2; last[$1] = $2 - 1 }
+		{ missing += $2 != last[$1] + 1; last[$1] = $2 }
+		END {
+			for (c in last)
+				printf "CPU %d: exits %.0f to %.0f\n", c, first[c], last[c]
+			printf "%d gaps\n", missing
+			exit missing || !NR
+		}' > "$out/trace.sequence" ||
+		verdict FAIL "exits are missing: $(tail -n 1 "$out/trace.sequence")"
 }
 
 # What perf recorded of Linux's KVM becomes a trace.
