@@ -318,6 +318,10 @@ static void wrong_input(void **state)
 	fails(IN_TMP STAT "$T/none", 1, "No such file");
 	fails(IN_TMP STAT "$T", 1, "no capture here");
 	fails(IN_TMP STAT "/etc/passwd", 1, "name the folder of a capture");
+	fails(IN_TMP "echo PERFILE2 > $T/perf.data; " STAT "$T/perf.data", 1,
+	      "perf.data --to-ctf FOLDER");
+	fails(IN_TMP "printf '\\027\\010\\104tracing6' > $T/trace.dat; " STAT
+	      "$T/trace.dat", 1, "trace-cmd's own format");
 	fails(IN_TMP "echo nonsense > $T/metadata; " STAT "$T", 1,
 	      "libbabeltrace2 says: ");
 	fails(IN_TMP SYNTH "-n 9 $T/t && rm $T/t/cpu*; " STAT "$T/t", 1,
