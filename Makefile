@@ -147,9 +147,9 @@ $(B)/dom0/guest/cost: dom0/guest/cost.c
 	$(CC) $(CFLAGS_WARN) -D_GNU_SOURCE -O2 -static -s -o $@ $<
 
 $(B)/dom0/domu.img: scripts/mkdomu.sh scripts/mkimage.sh dom0/guest/init dom0/guest/serve $(KVM_BIN) $(LTTNG_BIN) \
-		$(B)/dom0/guest/cost $(CACHE)/kernel-cloud/version
+		$(B)/dom0/guest/cost $(B)/trace/luvtop $(CACHE)/kernel-cloud/version
 	@mkdir -p $(@D)
-	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN) $(LTTNG_BIN)
+	scripts/mkdomu.sh -g $(B)/dom0/guest/cost $@ $(CACHE)/kernel-cloud dom0/guest/init dom0/guest/serve $(KVM_BIN) $(LTTNG_BIN) $(B)/trace/luvtop
 
 $(CACHE)/kernel-%/version:
 	scripts/deps.sh
@@ -228,7 +228,7 @@ TRACE_luvtrace := luvtrace.o record.o libluv.o extract.o tool.o diff.o export.o 
 	export_perfetto.o flame.o protobuf.o repair.o report.o report_page.o page.o bins.o \
 	detail.o sample.o stacks.o stat.o stat_print.o symbols.o $(TRACE_READ)
 TRACE_LIBS_luvtrace := -lbabeltrace2 -lelf -ljansson -lz -lm
-TRACE_luvtop := luvtop.o symbols.o tool.o top.o top_screen.o $(TRACE_READ)
+TRACE_luvtop := luvtop.o libluv.o symbols.o tool.o top.o top_live.o top_screen.o $(TRACE_READ)
 TRACE_LIBS_luvtop := -lbabeltrace2 -lelf -lncurses -ltinfo -lm
 TRACE_PAGE := $(wildcard trace/report/*) $(CACHE)/charts/version
 TRACE_synth := synth.o metadata.o
@@ -273,6 +273,11 @@ $(TRACE_BIN:%=$(B)/trace/%): $(B)/trace/%: $$(addprefix $(B)/trace/,$$(TRACE_$$*
 
 $(TRACE_BIN:%=$(B)/unit/trace/%): $(B)/unit/trace/%: $$(addprefix $(B)/unit/trace/,$$(TRACE_$$*))
 	$(CC) -fsanitize=address,undefined -o $@ $^ $(TRACE_LIBS_$*)
+
+# luvtop, and a VMM that it shows.
+$(B)/unit/trace/luvtop-live: $(addprefix $(B)/unit/trace/,$(subst libluv.o,luvtop_vmm.o,$(TRACE_luvtop)))
+	$(CC) -fsanitize=address,undefined -o $@ $^ $(TRACE_LIBS_luvtop)
+$(B)/unit/trace-luvtop_test: | $(B)/unit/trace/luvtop-live
 
 $(UNIT_TRACE): $(B)/unit/trace-%_test: $(B)/unit/trace/%_test.o \
 		$$(addprefix $(B)/unit/trace/,$$(UNIT_DEPS_trace-$$*)) | $(TRACE_BIN:%=$(B)/unit/trace/%)
@@ -365,6 +370,7 @@ SUITE	?= dom0
 
 bench: deps
 	$(MAKE) all
-	scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE)
+	$(if $(filter reader,$(SUITE)),scripts/bench-reader.sh, \
+		scripts/bench.sh $(if $(SUBSTRATE),-s "$(SUBSTRATE)") $(SUITE))
 
 .PHONY: bench

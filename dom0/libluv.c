@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define EFAULT_TRIES 8
+#define EAGAIN_TRIES 1000
 
 enum opcode { OPCODE_UNKNOWN, OPCODE_VMCALL, OPCODE_VMMCALL };
 
@@ -216,6 +217,28 @@ long luv_hist(uint64_t who, uint64_t vcpu, uint64_t position,
 	return result;
 }
 
+long luv_hist_all(uint64_t who, uint64_t vcpu, struct luv_hist *row,
+		  size_t rows)
+{
+	long result = -LUV_EAGAIN;
+
+	for (int i = 0; i < EAGAIN_TRIES && result == -LUV_EAGAIN; i++) {
+		uint64_t at = 0;
+		size_t n = 0;
+
+		while ((result = luv_hist(who, vcpu, at, row + n,
+					  rows - n)) > 0) {
+			n += (size_t)result;
+			at = row[n - 1].next;
+			if (n == rows)
+				return -LUV_E2BIG;
+		}
+		if (!result)
+			result = (long)n;
+	}
+	return result;
+}
+
 long luv_log(uint64_t position, void *buf, size_t len)
 {
 	if (len > LUV_MAX_COPY)
@@ -245,6 +268,8 @@ const char *luv_strerror(long error)
 		return "the VMM has no such object";
 	case -LUV_E2BIG:
 		return "the length is more than one hypercall copies";
+	case -LUV_EAGAIN:
+		return "it changed each time while it was read: try again";
 	case -LUV_EFAULT:
 		return "the VMM could not reach the buffer";
 	case -LUV_EINVAL:

@@ -74,6 +74,14 @@ long luv_hist(uint64_t who, uint64_t vcpu, uint64_t position,
 	      struct luv_hist *row, size_t rows);
 
 /*
+ * luv_hist_all - all of them, of one moment. Returns how many, or a negative
+ * LUV_E*; -LUV_E2BIG: there are more than `rows`, which LUV_HIST_ALL is not.
+ */
+#define LUV_HIST_ALL 200
+long luv_hist_all(uint64_t who, uint64_t vcpu, struct luv_hist *row,
+		  size_t rows);
+
+/*
  * luv_log - at most len bytes of the VMM's log from `position`; a position
  * older than the oldest byte kept starts there. Never more than LUV_MAX_COPY.
  * Returns bytes copied, 0 at the end, or a negative LUV_E*.

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 32 /* rows a call copies */
-
 struct domain {
 	struct luv_hist *row;
 	size_t rows;
@@ -50,15 +48,11 @@ static void add(struct domain *d, const struct luv_hist *h)
 /* All rows of a CPU of dom0, or a vCPU. */
 static long read_rows(struct domain *d, uint64_t who, uint64_t vcpu)
 {
-	static struct luv_hist chunk[CHUNK];
-	uint64_t at = 0;
-	long n;
+	static struct luv_hist row[LUV_HIST_ALL];
+	const long n = luv_hist_all(who, vcpu, row, LUV_HIST_ALL);
 
-	while ((n = luv_hist(who, vcpu, at, chunk, CHUNK)) > 0) {
-		for (long i = 0; i < n; i++)
-			add(d, &chunk[i]);
-		at = chunk[n - 1].next;
-	}
+	for (long i = 0; i < n; i++)
+		add(d, &row[i]);
 	return n;
 }
 
@@ -185,8 +179,11 @@ long luvctl_hist(bool as_json)
 	for (unsigned i = 0; i < LUV_VMS; i++) {
 		if (luv_vm_stat(i, &vm) < 0)
 			continue;
-		for (unsigned k = 0; k < LUV_VCPUS; k++)
-			read_rows(&d, LUV_HIST_VM | i, k);
+		for (unsigned k = 0; k < LUV_VCPUS; k++) {
+			e = read_rows(&d, LUV_HIST_VM | i, k);
+			if (e == -LUV_EAGAIN)
+				return e;
+		}
 		snprintf(name, sizeof(name), "dom%u", i + 1);
 		show(name, &d, false, all);
 	}

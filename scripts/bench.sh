@@ -5,8 +5,9 @@
 #   bench.sh [-r] [-s "SUBSTRATE ..."] [-n RUNS] [SUITE ...]
 # SUITE (dom0): dom0 - what Luvalley costs its dom0: instructions, exits, start
 # and memory; micro - what a virtual machine's exits cost under Luvalley and
-# under Linux's KVM; on qemu-svm and bochs-vmx, the substrates where a TSC tick
-# is an instruction. RUNS (3) is how often what must repeat exactly is repeated.
+# under Linux's KVM; trace - what an exit costs more that is recorded; on
+# qemu-svm and bochs-vmx, the substrates where a TSC tick is an instruction.
+# RUNS (3) is how often what must repeat exactly is repeated.
 # -r makes the rows again from the logs of the last run, which stay in
 # build/bench/. results/README.md says what each number is.
 set -eu
@@ -391,6 +392,46 @@ suite_micro()
 	done
 }
 
+# --- suite trace -------------------------------------------------------------
+
+# Of the instructions for a guest's CPUID those that count it in a histogram,
+# and those that are for a trace that is off: by source line, a mean over 1000.
+trace_lines()
+{
+	if [ -z "$rows_only" ]; then
+		"$top/scripts/path.sh" -l cpuid-cost domu_cpuid_exit > "$runs/path" ||
+			die "no instructions of cpuid-cost"
+	fi
+	count=$(sed -n '/hist_count(v/=' "$top/vmm/cpu.h")
+	entered=$(sed -n '/cpu->entered = now/=' "$top/vmm/cpu.h")
+	for row in "histogram /(hist(_exit)?[.][ch]:|cpu[.]h:$count$)" \
+		"trace_off /cpu[.]h:$entered$"; do
+		n=$(awk -v re="${row#* }" '$2 ~ re { n += $1 } END { print n + 0 }' "$runs/path")
+		put "exit.cpuid.${row%% *}" luvalley "$n" ticks 1 "$n" "$n"
+	done
+}
+
+# The same exits without a trace and with one.
+suite_trace()
+{
+	run off "$repeat" cost
+	run on "$repeat" cost-trace
+	i=1
+	while [ "$i" -le "$repeat" ]; do
+		awk '{ sub(/_net$/, "_extra", $1) }
+			FNR == NR { off[$1] = $2; next }
+			$1 ~ /_extra$/ { print $1, $2 - off[$1] }' \
+			"$runs/off.$i.facts" "$runs/on.$i.facts" > "$runs/extra.$i.facts"
+		i=$((i + 1))
+	done
+	for row in cpuid identify16 unknown_call; do
+		emit "exit.$row.off" luvalley ticks off "${row}_net"
+		emit "exit.$row.on" luvalley ticks on "${row}_net"
+		emit "exit.$row.extra" luvalley ticks extra "${row}_extra"
+	done
+	[ "$substrate" != qemu-svm ] || trace_lines
+}
+
 # --- what to measure ---------------------------------------------------------
 
 emulator_version()
@@ -418,8 +459,8 @@ save()
 
 for suite; do
 	case $suite in
-	dom0|micro) ;;
-	*) die "no suite '$suite'; there are: dom0 micro" ;;
+	dom0|micro|trace) ;;
+	*) die "no suite '$suite'; there are: dom0 micro trace" ;;
 	esac
 	for substrate in $substrates; do
 		runs=$top/build/bench/$suite-$substrate

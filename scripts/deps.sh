@@ -14,7 +14,7 @@ BUILD='make gcc libc6-dev binutils clang libclang-rt-dev git libcmocka-dev
 	libjansson-dev liblttng-ust-dev libzydis-dev lttng-tools spin'
 # make trace, and its tests
 TRACE='babeltrace2 libbabeltrace2-dev libelf-dev libncurses-dev xz-utils zlib1g-dev
-	protobuf-compiler chromium'
+	protobuf-compiler chromium linux-perf time'
 # the emulators and their firmware
 EMULATORS='bochs bochs-term bochsbios vgabios qemu-system-x86 seabios
 	ovmf'

@@ -5,7 +5,7 @@
 # /guest/disk the same with GRUB before it.
 #   mkdomu.sh [-g PROGRAM] OUT KERNEL-DIR GUEST-INIT [FILE ...]
 # One ext2 file system over the whole disk, which dom0 mounts and changes root
-# to; FILEs go to /bin, and lttng-tools are there. A disk and not an initramfs: only what is touched is
+# to; FILEs go to /bin, and lttng-tools and perf are there. A disk and not an initramfs: only what is touched is
 # read. The guest's initramfs is busybox with GUEST-INIT, PROGRAM, a static one,
 # and virtio's drivers. /modules has KVM for a dom0 without Luvalley, to compare
 # with.
@@ -120,12 +120,12 @@ for rom in kvmvapic.bin linuxboot_dma.bin multiboot_dma.bin pvh.bin; do
 done
 mkdir -p "$r/usr/share/OVMF"
 cp /usr/share/OVMF/OVMF_CODE.fd /usr/share/OVMF/OVMF_VARS.fd "$r/usr/share/OVMF/"
-# lttng-tools, and what a provider's library loads by name.
+# perf; lttng-tools, and what a provider's library loads by name.
 lib=usr/lib/x86_64-linux-gnu
 mkdir -p "$r/$lib/lttng/libexec" "$r/usr/share/xml/lttng"
 cp /usr/share/xml/lttng/session.xsd "$r/usr/share/xml/lttng/"
 mkdir "$r/var/run" # LTTng follows no link there
-for f in usr/bin/lttng usr/bin/lttng-sessiond $lib/lttng/libexec/lttng-consumerd; do
+for f in usr/bin/perf usr/bin/lttng usr/bin/lttng-sessiond $lib/lttng/libexec/lttng-consumerd; do
 	cp "/$f" "$r/$f"
 	strip "$r/$f"
 	add_libraries "/$f"

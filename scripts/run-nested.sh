@@ -666,6 +666,7 @@ check_trace()
 	else
 		tar xf "$disk2" -C "$out" || verdict FAIL "dom0 left no trace"
 	fi
+	[ ! -e "$out/perf.data" ] || convert_perf
 	babeltrace2 "$out/trace" > "$out/trace.txt" 2> "$out/trace.log" ||
 		verdict FAIL "babeltrace2 cannot read the trace: $(tail -n 1 "$out/trace.log")"
 	[ ! -s "$out/trace.log" ] ||
@@ -677,8 +678,46 @@ check_trace()
 		grep -qE -- "$re" "$out/trace.stat" ||
 			verdict FAIL "the trace's table has no '$re'"
 	done < "$out/.expect.trace"
+	[ -e "$out/perf.data" ] || check_sequence
 	rm "$out/trace.txt"
 	[ ! -d "$out/ust" ] || check_ust
+	[ ! -e "$out/perf.data" ] || check_perf
+}
+
+# The exits of each CPU have numbers: from its first in the trace to its last
+# none is missing.
+check_sequence()
+{
+	sed -n 's/.* kvm_exit: { cpu_id = \([0-9]*\), [^}]*}, { seq = \([0-9]*\),.*/\1 \2/p' \
+		"$out/trace.txt" | awk '
+		!($1 in last) { first[$1] = $2; last[$1] = $2 - 1 }
+		{ missing += $2 != last[$1] + 1; last[$1] = $2 }
+		END {
+			for (c in last)
+				printf "CPU %d: exits %.0f to %.0f\n", c, first[c], last[c]
+			printf "%d gaps\n", missing
+			exit missing || !NR
+		}' > "$out/trace.sequence" ||
+		verdict FAIL "exits are missing: $(tail -n 1 "$out/trace.sequence")"
+}
+
+# What perf recorded of Linux's KVM becomes a trace.
+convert_perf()
+{
+	perf data convert -i "$out/perf.data" --to-ctf "$out/trace" > "$out/perf.log" 2>&1 ||
+		verdict FAIL "perf cannot convert its trace: $(tail -n 1 "$out/perf.log")"
+}
+
+# The same table by perf from its own file, and by luvtrace from the trace.
+check_perf()
+{
+	perf kvm -i "$out/perf.data" stat report > "$out/perf.table" 2>&1 ||
+		verdict FAIL "perf has no table: $(tail -n 1 "$out/perf.table")"
+	sort "$out/perf.table" > "$out/.perf.table"
+	"$top/build/trace/luvtrace" stat --kvm "$out/trace" > "$out/trace.kvm" ||
+		verdict FAIL "luvtrace has no such table as perf's"
+	sort "$out/trace.kvm" | cmp -s - "$out/.perf.table" ||
+		verdict FAIL "trace.kvm is not perf.table"
 }
 
 # LTTng's trace of the KVM library beside it: as one. Where the library ran its

@@ -310,8 +310,12 @@ const struct trace_header *bt_pairing_add(struct bt_pairing *p,
 		break;
 	case BT_KVM_ENTRY:
 		p->vcpu_id = e->as.entry.vcpu_id;
-		if (p->waits)
+		if (p->waits) {
 			done = deliver(p, e->as.header.timestamp);
+		} else if (!p->seq) {
+			memcpy(&p->ours, &e->as, sizeof(p->ours));
+			p->last = done = &p->ours.header;
+		}
 		break;
 	}
 	return done;

@@ -40,7 +40,10 @@ bool bt_event_read(struct bt_schema *s, const bt_message *m,
 bool bt_event_member(const bt_field *structure, const char *name,
 		     uint64_t *value);
 
-/* KVM's exit and the entry after it on the same CPU become one record. */
+/*
+ * KVM's exit and the entry after it on the same CPU become one record. An entry
+ * before the CPU's first exit stays one.
+ */
 struct bt_pairing {
 	struct trace_kvm_exit exit, result;
 	union { struct trace_header header; uint64_t room[32]; } ours;

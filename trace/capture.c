@@ -147,15 +147,42 @@ static void choose(struct capture *c)
 	c->use_bt |= c->foreign;
 }
 
+/* Is it a file of somebody's that we know? */
+static bool begins(const char *path, const char *magic)
+{
+	char head[16] = "";
+	FILE *f = fopen(path, "r");
+	const size_t n = f ? fread(head, 1, sizeof(head), f) : 0;
+
+	if (f)
+		fclose(f);
+	return n >= strlen(magic) && memcmp(head, magic, strlen(magic)) == 0;
+}
+
+static void no_folder(struct capture *c, const char *path)
+{
+	const int error = errno;
+
+	if (begins(path, "PERFILE2"))
+		capture_problem(c, "%s: perf's own format; make a folder of "
+				"it: perf data convert -i %s --to-ctf FOLDER",
+				path, path);
+	else if (begins(path, "\x17\x08\x44tracing"))
+		capture_problem(c, "%s: trace-cmd's own format, of which "
+				"nothing makes CTF; record with perf or LTTng",
+				path);
+	else
+		capture_problem(c, "%s: %s; name the folder of a capture", path,
+				error ? strerror(error) : "not a folder");
+}
+
 int capture_open(struct capture *c, const char *folder, bool use_bt)
 {
 	*c = (struct capture){ .use_bt = use_bt };
 	c->folder = memory_string(folder);
 	errno = 0;
 	if (!is_folder(folder))
-		capture_problem(c, "%s: %s; name the folder of a capture",
-				folder, errno ? strerror(errno) :
-				"not a folder");
+		no_folder(c, folder);
 	else
 		find_traces(c, folder, 0);
 	if (!c->problems && !c->traces)

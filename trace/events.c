@@ -168,11 +168,19 @@ static const struct reason *find_reason(unsigned isa, uint32_t code)
 
 void events_reason(char out[EVENTS_NAME], unsigned isa, uint32_t reason)
 {
+	static const char *const exceptions[] = {
+		[0] = "DE", [1] = "DB", [3] = "BP", [4] = "OF", [5] = "BR",
+		[6] = "UD", [7] = "NM", [8] = "DF", [10] = "TS", [11] = "NP",
+		[12] = "SS", [13] = "GP", [14] = "PF", [16] = "MF", [17] = "AC",
+		[18] = "MC", [19] = "XF" };
 	const struct reason *r = find_reason(isa, reason);
+	const uint32_t nth = r ? reason - r->first : 0;
 
-	if (r && r->first != r->last)
-		snprintf(out, EVENTS_NAME, "%s%" PRIu32, r->name,
-			 reason - r->first);
+	if (r && isa == LUV_ISA_SVM && r->kind == EXIT_EXCEPTION &&
+	    nth < ARRAY_SIZE(exceptions) && exceptions[nth])
+		snprintf(out, EVENTS_NAME, "%s excp", exceptions[nth]);
+	else if (r && r->first != r->last)
+		snprintf(out, EVENTS_NAME, "%s%" PRIu32, r->name, nth);
 	else
 		snprintf(out, EVENTS_NAME, "%s", r ? r->name : "UNKNOWN");
 }

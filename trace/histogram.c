@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define BUCKETS (1u << HISTOGRAM_LINEAR)
+#define PARTS	16u /* that a range of values is divided into */
 
 static unsigned group_of(uint64_t value)
 {
@@ -42,17 +43,44 @@ static void extremes(struct histogram *h, uint64_t min, uint64_t max)
 		h->max = max;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+static void count_value(struct histogram *h, uint64_t value, uint64_t n)
 {
 	const unsigned g = group_of(value);
+
+	count(h, g, (unsigned)((value - start(g)) / width(g)), n);
+}
+
+void histogram_add(struct histogram *h, uint64_t value)
+{
 	const double delta = (double)value - h->mean;
 
-	count(h, g, (unsigned)((value - start(g)) / width(g)), 1);
+	count_value(h, value, 1);
 	extremes(h, value, value);
 	h->count++;
 	h->sum += value;
 	h->mean += delta / (double)h->count;
 	h->m2 += delta * ((double)value - h->mean);
+}
+
+void histogram_add_range(struct histogram *h, uint64_t from, uint64_t to,
+			 uint64_t n)
+{
+	const uint64_t step = (to - from) / PARTS + 1;
+	const double middle = (double)from + (double)(to - from) / 2;
+
+	if (!n)
+		return;
+	for (unsigned i = 0; i < PARTS; i++) {
+		const uint64_t part = n * (i + 1) / PARTS - n * i / PARTS;
+		const uint64_t at = from + i * step + step / 2;
+
+		if (part)
+			count_value(h, at < to ? at : to - 1, part);
+	}
+	extremes(h, from, to - 1);
+	h->count += n;
+	h->sum += (uint64_t)(middle * (double)n);
+	h->mean += (middle - h->mean) * (double)n / (double)h->count;
 }
 
 /* Chan's way to join two means and variances. */

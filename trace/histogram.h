@@ -20,6 +20,13 @@ struct histogram {
 
 /* Zeros are an empty histogram. Out of memory ends the program. */
 void histogram_add(struct histogram *h, uint64_t value);
+/*
+ * Add n values of which only `from <= value < to` is known: as if they were
+ * spread over it evenly. Sum and mean are then estimates, and the variance is
+ * without them.
+ */
+void histogram_add_range(struct histogram *h, uint64_t from, uint64_t to,
+			 uint64_t n);
 /* Add all of `from`. */
 void histogram_merge(struct histogram *h, const struct histogram *from);
 /* The value with this share of all at or below it; 0 <= q <= 1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * luvtop.c - exits as they happen: follows a capture folder while it is being
- * written. On a terminal (top_screen.c), or as text, for logs. Exit status as
+ * written, or the VMM's histograms. On a terminal (top_screen.c), or as text, for logs. Exit status as
  * luvtrace's.
  */
 #include "memory.h"
@@ -53,7 +53,8 @@ static void batch(struct top *t, const struct options *o)
 
 static enum status usage(FILE *f)
 {
-	fputs("usage: luvtop [options] FOLDER\n"
+	fputs("usage: luvtop [options] [FOLDER]\n"
+	      "Without FOLDER: the VMM's histograms, which are always on.\n"
 	      "  -i SECONDS              interval (1)\n"
 	      "  -a                      show all since the begin, not the "
 	      "last interval\n"
@@ -62,7 +63,7 @@ static enum status usage(FILE *f)
 	      "  -S [DOM=]FILE[+OFFSET]  names: System.map, kallsyms or ELF\n"
 	      "Keys: arrows choose, Enter goes into reason, key, address; "
 	      "Backspace back;\n"
-	      "s sorts, a shows all, p pauses, q ends.\n", f);
+	      "s sorts, a shows all, p pauses, ^L draws again, q ends.\n", f);
 	return f == stdout ? STATUS_OK : STATUS_USAGE;
 }
 
@@ -94,7 +95,7 @@ static enum status parse(int argc, char **argv, struct top *t,
 			return STATUS_BAD;
 		default: return usage(stderr);
 		}
-	return optind == argc - 1 && o->interval >= 0.01 &&
+	return optind >= argc - 1 && o->interval >= 0.01 &&
 		o->interval <= 3600 ? STATUS_OK : usage(stderr);
 }
 
@@ -124,7 +125,7 @@ int main(int argc, char **argv)
 	enum status status = parse(argc, argv, t, &o);
 
 	if (!status)
-		status = follow(t, argv[optind], &o);
+		status = follow(t, optind < argc ? argv[optind] : NULL, &o);
 	top_close(t);
 	free(t);
 	return (int)status;

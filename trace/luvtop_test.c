@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * luvtop_test.c - luvtop follows a capture that grows; and its screen, on a
- * pseudo-terminal: into a reason, a key, an address, and back.
+ * pseudo-terminal: into a reason, a key, an address, and back. The same for the
+ * VMM's histograms, of luvtop_vmm.c.
  */
 #include "test.h"
 
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #define LUVTOP BIN "/luvtop "
+#define LIVE   BIN "/luvtop-live "
 
 static void batch(void **state)
 {
@@ -61,42 +64,105 @@ static void wrong_input(void **state)
 	free(said);
 }
 
+/* All since the begin, then what is new in each interval. */
+static void histograms(void **state)
+{
+	char *said = output(LIVE "-b -n 2 -i 0.1");
+	const char *second = strstr(said + 1, "histograms of the VMM");
+
+	(void)state;
+	assert_has(said, "DOMAIN EXIT ");
+	assert_has(said, "MIN us");
+	assert_has(said, "dom0   cpuid                               2002 ");
+	assert_has(said, "dom1   io                                   301 ");
+	assert_non_null(second);
+	assert_has(second, "dom0   cpuid                               2000 ");
+	assert_has(second, "dom1   io                                   300 ");
+	free(said);
+	/* What is forgotten is no exit of an interval. */
+	said = output(LIVE "-b -n 3 -i 0.1 | awk '$2 == \"rdmsr\" { print $3 }'");
+	assert_string_equal(said, "32\n10\n10\n");
+	free(said);
+}
+
+static void no_vmm(void **state)
+{
+	int status;
+	char *said = run(LUVTOP "-b -n 1 2>&1", &status);
+
+	(void)state;
+	assert_int_equal(status, 1);
+	assert_has(said, "not running under Luvalley");
+	assert_has(said, "or name the folder of a capture");
+	free(said);
+}
+
 /* --- the screen --------------------------------------------------------------- */
 
 static int terminal;
 static char seen[1 << 20];
 static size_t seen_len;
 
-/* Until the program has written `what` after what was seen so far. */
-static void wait_for(const char *what)
-{
-	const size_t from = seen_len;
-	struct pollfd p = { .fd = terminal, .events = POLLIN };
-
-	while (poll(&p, 1, 10000) > 0) {
-		const ssize_t n = read(terminal, seen + seen_len,
-				       sizeof(seen) - 1 - seen_len);
-
-		if (n <= 0)
-			break;
-		seen_len += (size_t)n;
-		seen[seen_len] = '\0';
-		if (strstr(seen + from, what))
-			return;
-	}
-	fail_msg("the screen has no \"%s\": %s", what, seen + from);
-}
-
 static void press(const char *keys)
 {
 	assert_int_equal(write(terminal, keys, strlen(keys)), strlen(keys));
 }
 
+static bool read_terminal(int ms)
+{
+	struct pollfd p = { .fd = terminal, .events = POLLIN };
+	ssize_t n = poll(&p, 1, ms) > 0 ?
+		read(terminal, seen + seen_len, sizeof(seen) - 1 - seen_len) :
+		0;
+
+	seen_len += n > 0 ? (size_t)n : 0;
+	seen[seen_len] = '\0';
+	return n > 0;
+}
+
+/* Until it is on the screen, all of which is drawn again now and then: else only
+   what is new would be written. */
+static void wait_for(const char *what)
+{
+	const size_t from = seen_len;
+
+	for (unsigned tries = 0; tries < 200; tries++) {
+		if (tries % 8 == 0)
+			press("\f");
+		if (read_terminal(100) && strstr(seen + from, what))
+			return;
+	}
+	fail_msg("the screen has no \"%s\": %s", what, seen + from);
+}
+
+static pid_t start(const char *command, const char *term,
+		   unsigned short columns)
+{
+	const struct winsize size = { .ws_row = 40, .ws_col = columns };
+	const pid_t pid = forkpty(&terminal, NULL, NULL, &size);
+
+	seen_len = 0;
+	if (pid == 0) {
+		setenv("TERM", term, 1);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static void ends(pid_t pid)
+{
+	int status;
+
+	press("q");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(terminal);
+}
+
 static void screen(void **state)
 {
 	char folder[] = "/tmp/luvtop_test.XXXXXX", command[600];
-	const struct winsize size = { .ws_row = 40, .ws_col = 132 };
-	int status;
 	pid_t pid;
 
 	(void)state;
@@ -104,14 +170,9 @@ static void screen(void **state)
 	snprintf(command, sizeof(command), SYNTH "-n 30000 -m %s/map %s/t",
 		 folder, folder);
 	free(output(command));
-	pid = forkpty(&terminal, NULL, NULL, &size);
-	if (pid == 0) {
-		snprintf(command, sizeof(command), LUVTOP "-S %s/map %s/t",
-			 folder, folder);
-		setenv("TERM", "xterm", 1);
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
+	snprintf(command, sizeof(command), LUVTOP "-S %s/map %s/t", folder,
+		 folder);
+	pid = start(command, "xterm", 132);
 	wait_for("external-interrupt");
 	press("\r"); /* dom0's hypercalls are the most frequent */
 	wait_for("vcpu_run");
@@ -123,12 +184,29 @@ static void screen(void **state)
 	wait_for("stage-2-fault");
 	press("a");
 	wait_for("all");
-	press("q");
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	close(terminal);
+	ends(pid);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	free(output(command));
+}
+
+/* On a terminal as a serial console's: 80 columns. */
+static void screen_of_histograms(void **state)
+{
+	const pid_t pid = start(LIVE "-i 0.2", "vt100", 80);
+
+	(void)state;
+	wait_for("MAX us");
+	wait_for("dom1   hlt");
+	press("\r"); /* dom0's CPUIDs are the most frequent */
+	wait_for("leaf 0xb");
+	press("\r"); /* there are no addresses */
+	press("\x7f");
+	wait_for("dom1   io");
+	press("\x1bOB\x1bOB\r");
+	wait_for("port 0x3f8");
+	press("\x7f" "a");
+	wait_for("shown: all");
+	ends(pid);
 }
 
 int main(void)
@@ -137,7 +215,10 @@ int main(void)
 		cmocka_unit_test(batch),
 		cmocka_unit_test(growing),
 		cmocka_unit_test(wrong_input),
+		cmocka_unit_test(histograms),
+		cmocka_unit_test(no_vmm),
 		cmocka_unit_test(screen),
+		cmocka_unit_test(screen_of_histograms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,7 +146,7 @@ static bool find_vmm(struct record *r)
 	int e = luv_open();
 
 	if (e < 0) {
-		say("%s; boot this machine with Luvalley", luv_strerror(e));
+		say("%s", luv_strerror(e));
 		return false;
 	}
 	if (ioperm(LUV_TOKEN_PORT, 16, 1)) {

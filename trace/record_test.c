@@ -41,7 +41,7 @@ static void no_vmm_gets_a_sentence(void **state)
 	(void)state;
 	says("record -d 0,64 -k cpuid,io -c 0,1 -b 1 -s 1", 1,
 	     "boot this machine with Luvalley");
-	says("clock", 1, "boot this machine with Luvalley");
+	says("clock", 1, ": boot this machine with Luvalley.\n");
 }
 
 int main(void)

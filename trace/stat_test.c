@@ -118,7 +118,7 @@ static void stream_end(const char *folder, uint32_t cpu)
 	fclose(f);
 }
 
-static void write_lttng(const char *folder)
+static void write_metadata(const char *folder)
 {
 	char path[300];
 	FILE *f;
@@ -128,7 +128,11 @@ static void write_lttng(const char *folder)
 	assert_non_null(f);
 	fprintf(f, "%s%s", lttng_metadata, lttng_streams);
 	fclose(f);
+}
 
+static void write_lttng(const char *folder)
+{
+	write_metadata(folder);
 	/* CPU 0: two vCPUs of one process take turns. */
 	stream_begin();
 	kvm_entry(2000, 500, 0);
@@ -153,12 +157,28 @@ static void write_lttng(const char *folder)
 	stream_end(folder, 5);
 }
 
-static char *stat_of_lttng(const char *options)
+/* A vCPU that is entered next on a CPU where no exit was yet. */
+static void write_moved(const char *folder)
+{
+	write_metadata(folder);
+	stream_begin();
+	kvm_entry(1000, 700, 0);
+	kvm_exit(2000, 700, 12, 0); /* HLT, until 2600 */
+	stream_end(folder, 0);
+	stream_begin();
+	kvm_entry(2600, 700, 0);
+	kvm_exit(3000, 700, 10, 0); /* CPUID, until 3100 */
+	kvm_entry(3100, 700, 0);
+	kvm_exit(3300, 700, 12, 0);
+	stream_end(folder, 1);
+}
+
+static char *stat_of(void (*write)(const char *), const char *options)
 {
 	char folder[] = "/tmp/stat_test.XXXXXX", command[1000], *said;
 
 	assert_non_null(mkdtemp(folder));
-	write_lttng(folder);
+	write(folder);
 	snprintf(command, sizeof(command), STAT "%s %s", options, folder);
 	said = output(command);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
@@ -183,7 +203,7 @@ static void perf_kvm_table(void **state)
 "      IO_INSTRUCTION          1    25.00%     5.75%      0.50us      0.50us"
 "      0.50us ( +-   0.00% )\n"
 "\nTotal Samples:4, Total events handled time:8.70us.\n\n";
-	char *said = stat_of_lttng("--kvm");
+	char *said = stat_of(write_lttng, "--kvm");
 
 	(void)state;
 	assert_string_equal(said, want);
@@ -192,7 +212,7 @@ static void perf_kvm_table(void **state)
 
 static void kvm_by_vm_and_port(void **state)
 {
-	char *said = stat_of_lttng("-k");
+	char *said = stat_of(write_lttng, "-k");
 
 	(void)state;
 	assert_has(said, "dom1   hlt                                   1 ");
@@ -200,6 +220,22 @@ static void kvm_by_vm_and_port(void **state)
 	assert_has(said, "port 0x3f8                          1 ");
 	assert_has(said, "\n5 "); /* the machine's number of the CPU */
 	assert_has(said, "3 exits have no end here");
+	free(said);
+}
+
+static void moved_to_another_cpu(void **state)
+{
+	char *said = stat_of(write_moved, "--kvm");
+
+	(void)state;
+	assert_has(said, "                 HLT          1    50.00%    85.71%"
+		   "      0.60us      0.60us      0.60us ");
+	assert_has(said, "               CPUID          1    50.00%    14.29%"
+		   "      0.10us      0.10us      0.10us ");
+	free(said);
+	said = stat_of(write_moved, "");
+	assert_has(said, "dom1        1    69.57     0.00    30.43\n");
+	assert_has(said, "1 exits have no end here");
 	free(said);
 }
 
@@ -282,6 +318,10 @@ static void wrong_input(void **state)
 	fails(IN_TMP STAT "$T/none", 1, "No such file");
 	fails(IN_TMP STAT "$T", 1, "no capture here");
 	fails(IN_TMP STAT "/etc/passwd", 1, "name the folder of a capture");
+	fails(IN_TMP "echo PERFILE2 > $T/perf.data; " STAT "$T/perf.data", 1,
+	      "perf.data --to-ctf FOLDER");
+	fails(IN_TMP "printf '\\027\\010\\104tracing6' > $T/trace.dat; " STAT
+	      "$T/trace.dat", 1, "trace-cmd's own format");
 	fails(IN_TMP "echo nonsense > $T/metadata; " STAT "$T", 1,
 	      "libbabeltrace2 says: ");
 	fails(IN_TMP SYNTH "-n 9 $T/t && rm $T/t/cpu*; " STAT "$T/t", 1,
@@ -322,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(perf_kvm_table),
 		cmocka_unit_test(kvm_by_vm_and_port),
+		cmocka_unit_test(moved_to_another_cpu),
 		cmocka_unit_test(readers_agree),
 		cmocka_unit_test(another_version),
 		cmocka_unit_test(counts_are_right),

@@ -35,6 +35,7 @@ bool tool_read(struct tool *t, const char *folder,
 		say_problems(t);
 		return false;
 	}
+	t->worlds.foreign = t->capture.foreign;
 	capture_run(&t->capture, record, t);
 	worlds_end(&t->worlds);
 	say_problems(t);

@@ -5,6 +5,7 @@
  */
 #include "top.h"
 #include "events.h"
+#include "top_live.h"
 #include "memory.h"
 
 #include <inttypes.h>
@@ -42,6 +43,8 @@ static const struct worlds_ops ops = { .handled = handled };
 int top_open(struct top *t, const char *folder)
 {
 	worlds_init(&t->worlds, &ops, t);
+	if (!folder)
+		return top_live_open(t);
 	if (capture_open(&t->capture, folder, false))
 		return -1;
 	if (t->capture.use_bt) {
@@ -73,6 +76,10 @@ void top_read(struct top *t)
 	uint64_t first = 0, last = 0;
 	const uint64_t before = t->end;
 
+	if (t->live) {
+		top_live_read(t);
+		return;
+	}
 	t->exits = 0;
 	capture_poll(&t->capture, record, t);
 	if (!worlds_span(&t->worlds, &first, &last) || last == before)
@@ -223,14 +230,29 @@ static void read_again(struct top *t)
 	worlds_free(&a.worlds);
 }
 
+/* The histograms have rows of some kinds' subjects, and no addresses. */
+static bool has_keys(const struct top *t, const struct row_key *key)
+{
+	const struct trace_kvm_exit like = { .kind = key->kind };
+
+	if (!t->live)
+		return events_has_sub(&like);
+	for (size_t i = 0; i < t->all.slots; i++)
+		if (t->all.slot[i] && t->all.slot[i]->key.has_sub &&
+		    t->all.slot[i]->key.dom == key->dom &&
+		    t->all.slot[i]->key.kind == key->kind)
+			return true;
+	return false;
+}
+
 bool top_into(struct top *t, const struct row *row)
 {
-	const struct trace_kvm_exit like = { .kind = row->key.kind };
-
 	if (t->level == TOP_ADDRESSES || row->key.rest)
 		return false;
+	if (t->live && (t->level == TOP_KEYS || !has_keys(t, &row->key)))
+		return false;
 	t->chosen = row->key;
-	t->level = t->level == TOP_REASONS && events_has_sub(&like) ?
+	t->level = t->level == TOP_REASONS && has_keys(t, &t->chosen) ?
 		TOP_KEYS : TOP_ADDRESSES;
 	if (t->level == TOP_ADDRESSES)
 		read_again(t);
@@ -263,6 +285,7 @@ void top_where(const struct top *t, char *out, size_t len)
 
 void top_close(struct top *t)
 {
+	top_live_close(t);
 	rows_free(&t->now);
 	rows_free(&t->last);
 	rows_free(&t->all);

@@ -13,8 +13,11 @@
 enum top_level { TOP_REASONS, TOP_KEYS, TOP_ADDRESSES };
 enum top_sort { TOP_BY_COUNT, TOP_BY_TIME, TOP_BY_P99, TOP_SORTS };
 
+struct top_live;
+
 struct top {
 	struct capture capture;
+	struct top_live *live; /* NULL: a capture is shown */
 	struct worlds worlds;
 	struct symbols symbols;
 	struct rows now, last, all; /* being counted, shown, since the start */
@@ -28,6 +31,7 @@ struct top {
 	double seconds;	     /* its length; 0: nothing came */
 	double all_seconds;
 	uint64_t exits;	     /* of the interval */
+	int width;	     /* of a line; 0: any */
 };
 
 /* A line of the table. */
@@ -37,7 +41,7 @@ struct top_line {
 	double rate, share; /* exits/s; per cent of handling time */
 };
 
-/* 0, or -1 with a sentence in t->capture.problem. */
+/* NULL: the VMM's histograms. 0, or -1 with a sentence in t->capture.problem. */
 int top_open(struct top *t, const char *folder);
 /* An interval ends: read what has come, and show it from now on. */
 void top_read(struct top *t);

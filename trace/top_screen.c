@@ -7,7 +7,12 @@
 #include <curses.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+#define NUMBERS	       66 /* columns */
+#define NAME_MIN_WIDTH 14
+#define NAME_MAX_WIDTH 36
 
 static double us(const struct top *t, uint64_t ticks)
 {
@@ -23,10 +28,28 @@ static double exits_per_second(const struct top *t)
 	return t->all_seconds > 0 ? (double)exits / t->all_seconds : 0;
 }
 
+static void live_summary(const struct top *t, char *out, size_t len)
+{
+	uint64_t exits = 0;
+
+	for (size_t i = 0; i < t->all.slots; i++)
+		if (t->all.slot[i] && !t->all.slot[i]->key.has_sub)
+			exits += t->all.slot[i]->time.count;
+	snprintf(out, len, "histograms of the VMM: %" PRIu64 " exits in %.3f s; "
+		 "shown: %s", exits, t->all_seconds, t->total ? "all" : "the last");
+	if (!t->total)
+		snprintf(out + strlen(out), len - strlen(out), " %.3f s",
+			 t->seconds);
+}
+
 void top_screen_summary(const struct top *t, char *out, size_t len)
 {
 	uint64_t gaps = 0;
 
+	if (t->live) {
+		live_summary(t, out, len);
+		return;
+	}
 	for (unsigned i = 0; i < t->worlds.cpus; i++)
 		gaps += t->worlds.cpu[i].gaps;
 	snprintf(out, len, "%s: %.3f s, %u CPUs, %.0f exits/s; %s: %.3f s, lost "
@@ -36,15 +59,26 @@ void top_screen_summary(const struct top *t, char *out, size_t len)
 		 t->capture.lost, gaps);
 }
 
+/* What is left of a line for names: a serial console has 80 columns. */
+static int name_width(const struct top *t)
+{
+	const int left = t->width ? t->width - NUMBERS : NAME_MAX_WIDTH;
+
+	if (left < NAME_MIN_WIDTH)
+		return NAME_MIN_WIDTH;
+	return left < NAME_MAX_WIDTH ? left : NAME_MAX_WIDTH;
+}
+
 void top_screen_head(const struct top *t, char *out, size_t len)
 {
 	static const char *const first[] = {
 		[TOP_REASONS] = "DOMAIN EXIT", [TOP_KEYS] = "KEY",
 		[TOP_ADDRESSES] = "ADDRESS" };
 
-	snprintf(out, len, "%-36s %10s %10s %6s %6s %9s %9s %9s",
-		 first[t->level], "COUNT", "RATE/s", "TIME%", "VMM%", "p50 us", "p99 us",
-		 "MAX us");
+	snprintf(out, len, "%-*.*s %10s %9s %6s %8s %8s %9s %9s",
+		 name_width(t), name_width(t), first[t->level], "COUNT",
+		 "RATE/s", "TIME%", t->live ? "MIN us" : "VMM%", "p50 us",
+		 "p99 us", "MAX us");
 }
 
 void top_screen_line(const struct top *t, const struct top_line *l, char *out,
@@ -52,8 +86,9 @@ void top_screen_line(const struct top *t, const struct top_line *l, char *out,
 {
 	const struct histogram *h = &l->row->time;
 
-	snprintf(out, len, "%-36.36s %10" PRIu64 " %10.0f %6.2f %6.2f %9.2f "
-		 "%9.2f %9.2f", l->name, h->count, l->rate, l->share,
+	snprintf(out, len, "%-*.*s %10" PRIu64 " %9.0f %6.2f %8.2f %8.2f "
+		 "%9.2f %9.2f", name_width(t), name_width(t), l->name, h->count,
+		 l->rate, l->share, t->live ? us(t, h->min) :
 		 h->sum ? 100.0 * (double)l->row->vmm / (double)h->sum : 0,
 		 us(t, histogram_quantile(h, 0.5)),
 		 us(t, histogram_quantile(h, 0.99)), us(t, h->max));
@@ -73,6 +108,7 @@ static void draw(struct screen *s)
 	const size_t room = LINES > 4 ? (size_t)LINES - 4 : 1;
 	const size_t first = s->at >= room ? s->at - room + 1 : 0;
 
+	s->t->width = COLS;
 	erase();
 	top_screen_summary(s->t, text, sizeof(text));
 	mvaddnstr(0, 0, text, COLS);
@@ -140,6 +176,9 @@ static bool key(struct screen *s, int k)
 		break;
 	case 'a':
 		t->total = !t->total;
+		break;
+	case '\f': /* after what others wrote on this console */
+		clearok(curscr, TRUE);
 		break;
 	case 'p':
 		s->paused = !s->paused;

@@ -131,14 +131,15 @@ static void vmm_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
 
 	c->entry = x->entry_tsc >= now ? x->entry_tsc : 0;
 	c->last = c->entry ? c->entry : now;
-	if (!c->entry) {
+	if (!c->entry && !w->foreign) {
 		w->unpaired++;
 		return;
 	}
-	c->vmm += c->entry - now;
-	v->vmm += c->entry - now;
+	c->vmm += c->last - now;
+	v->vmm += c->last - now;
 	if (c->flow) {
 		v->exit = *x;
+		v->exit.entry_tsc = c->last; /* KVM's: it may go on elsewhere */
 		v->cpu = cpu;
 		v->flow = c->flow;
 		v->waits = true;
@@ -149,12 +150,25 @@ static void vmm_ran(struct worlds *w, unsigned cpu, struct worlds_vcpu *v,
 		.vmm = c->entry - now });
 }
 
+/* KVM's first on this CPU: the exit that comes next has number 0. */
+static void first_entry(struct worlds *w, unsigned cpu, uint64_t now)
+{
+	struct worlds_cpu *c = cpu_of(w, cpu);
+
+	if (c->seen)
+		return;
+	c->seen = true;
+	c->first = c->last = c->entry = now;
+}
+
 void worlds_record(struct worlds *w, unsigned cpu, const struct trace_header *h)
 {
 	const struct trace_kvm_exit *x = (const struct trace_kvm_exit *)h;
 	struct worlds_cpu *c;
 	struct worlds_vcpu *v;
 
+	if (h->id == TRACE_kvm_entry && w->foreign)
+		first_entry(w, cpu, h->timestamp);
 	if (h->id != TRACE_kvm_exit)
 		return;
 	c = cpu_of(w, cpu);

@@ -72,12 +72,13 @@ struct worlds {
 	size_t vcpus, slots;
 	uint64_t unpaired; /* exits whose end is not in the capture */
 	uint64_t flows;
+	bool foreign; /* KVM's, see bt_pairing */
 	const struct worlds_ops *ops;
 	void *ctx;
 };
 
 void worlds_init(struct worlds *w, const struct worlds_ops *ops, void *ctx);
-/* The next record; those that are not exits change nothing. */
+/* The next record; of ours only exits change anything. */
 void worlds_record(struct worlds *w, unsigned cpu,
 		   const struct trace_header *h);
 /* After the last. */

@@ -154,15 +154,23 @@ struct luv_exit_stat hist_kind(const struct hist *h, unsigned kind)
 	return s;
 }
 
-/* Positions: kinds first, then HIST_ROWS for each class. */
-unsigned hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
-		   unsigned max)
+/*
+ * Positions: kinds first, then HIST_ROWS for each class; above them `moves` of
+ * when the reader began.
+ */
+int hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
+	      unsigned max)
 {
+	const uint32_t moves = atomic_load(&h->moves);
+	const uint64_t began = *at ? *at >> 32 : moves;
+	uint32_t place = (uint32_t)*at;
 	unsigned n = 0;
 
-	for (; n < max && *at < EXIT_KINDS + HIST_SUBS * HIST_ROWS; ++*at) {
-		bool kind = *at < EXIT_KINDS;
-		unsigned i = (unsigned)*at - (kind ? 0 : EXIT_KINDS);
+	if (place >= EXIT_KINDS + HIST_SUBS * HIST_ROWS)
+		return 0;
+	for (; n < max && place < EXIT_KINDS + HIST_SUBS * HIST_ROWS; place++) {
+		bool kind = place < EXIT_KINDS;
+		unsigned i = place - (kind ? 0 : EXIT_KINDS);
 		unsigned class = i / HIST_ROWS;
 		const struct hist_row *r = kind ? hist_row(h, i) :
 						  &h->subs[class][i % HIST_ROWS];
@@ -172,11 +180,16 @@ unsigned hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
 		to[n] = (struct luv_hist){
 			.kind = kind ? i : kinds[class],
 			.has_sub = !kind, .sub = kind ? 0 : r->sub,
-			.count = r->count, .ticks = r->ticks, .next = *at + 1,
+			.count = r->count, .ticks = r->ticks,
+			.next = began << 32 | (place + 1),
 		};
 		for (unsigned b = 0; b < LUV_HIST_BUCKETS; b++)
 			to[n].bucket[b] = r->bucket[b];
 		n++;
 	}
-	return n;
+	*at = began << 32 | place;
+	atomic_thread_fence(memory_order_acquire);
+	if (moves % 2 || began != moves || atomic_load(&h->moves) != moves)
+		return -LUV_EAGAIN;
+	return (int)n;
 }

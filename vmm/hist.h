@@ -52,7 +52,7 @@ struct hist {
 	struct hist_row *row;		  /* [p] of the exit that is handled */
 	struct hist_row *kinds[2];	  /* [I] HIST_ROWS each */
 	struct hist_row *subs[HIST_SUBS]; /* [p] written, others read */
-	_Atomic uint32_t moves;		  /* [a] odd while a row is emptied */
+	_Atomic uint32_t moves;		  /* [a] odd while a row moves */
 };
 
 /*
@@ -70,10 +70,11 @@ struct hist_row *hist_find(struct hist *h, unsigned kind, uint64_t sub);
 struct luv_exit_stat hist_kind(const struct hist *h, unsigned kind);
 /*
  * Rows from position *at on, at most `max`, into `to`; *at becomes where to go
- * on. Returns how many; 0: that was all.
+ * on. Returns how many; 0: that was all. -LUV_EAGAIN: since position 0 one has
+ * moved, and would be seen twice, or not at all.
  */
-unsigned hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
-		   unsigned max);
+int hist_read(const struct hist *h, uint64_t *at, struct luv_hist *to,
+	      unsigned max);
 
 #define HIST_FIRST 12u /* half + 2 * log of 0 ticks */
 _Static_assert(LUV_HIST_UNIT == 16, "HIST_FIRST");

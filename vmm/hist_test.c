@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include "hist.h"
 
 static unsigned pages_left = ~0u;
@@ -161,6 +163,106 @@ static void no_memory_no_subjects(void **state)
 	}
 }
 
+/* --- a reader on another CPU --------------------------------------------------- */
+
+/* Two subjects with the same first place. */
+static void two_subjects(uint64_t sub[2])
+{
+	sub[0] = 1;
+	sub[1] = 2;
+	while (hist_hash(sub[1]) != hist_hash(sub[0]))
+		sub[1]++;
+}
+
+/* They change places when `sub` comes to be the more frequent one. */
+static void overtakes(struct hist *h, uint64_t sub)
+{
+	const uint32_t moves = h->moves;
+
+	while (h->moves == moves)
+		hist_count(hist_find(h, EXIT_IO, sub), 100);
+}
+
+/* Rows of EXIT_IO's subjects, by two calls; or what hist_read() returns. */
+static int read_in_two(struct hist *h, struct luv_hist row[2],
+		       void (*meanwhile)(struct hist *, uint64_t), uint64_t sub)
+{
+	uint64_t at = 0;
+	int n = hist_read(h, &at, row, 1);
+
+	assert_int_equal(n, 1);
+	if (meanwhile)
+		meanwhile(h, sub);
+	return hist_read(h, &at, row + 1, 1);
+}
+
+static void a_row_that_moves_is_seen_once(void **state)
+{
+	struct luv_hist row[2];
+	struct hist h = { 0 };
+	uint64_t sub[2];
+
+	(void)state;
+	two_subjects(sub);
+	hist_allow(10);
+	assert_true(hist_init(&h));
+	hist_count(hist_find(&h, EXIT_IO, sub[0]), 100);
+	hist_count(hist_find(&h, EXIT_IO, sub[1]), 100);
+	assert_int_equal(read_in_two(&h, row, NULL, 0), 1);
+	assert_int_equal(row[0].sub, sub[0]);
+	assert_int_equal(row[1].sub, sub[1]);
+	assert_int_equal(read_in_two(&h, row, overtakes, sub[1]), -LUV_EAGAIN);
+	assert_int_equal(read_in_two(&h, row, NULL, 0), 1);
+	assert_int_equal(row[0].sub, sub[1]);
+	assert_int_equal(row[1].sub, sub[0]);
+	hist_free(&h);
+}
+
+static _Atomic bool ends;
+
+static void *mover(void *arg)
+{
+	uint64_t sub[2];
+
+	two_subjects(sub);
+	for (unsigned i = 0; !ends; i++) {
+		overtakes(arg, sub[1 - i % 2]);
+		usleep(1);
+	}
+	return NULL;
+}
+
+static void readers_beside_the_vcpu(void **state)
+{
+	struct hist h = { 0 };
+	struct luv_hist row[4];
+	uint64_t sub[2];
+	pthread_t thread;
+
+	(void)state;
+	two_subjects(sub);
+	hist_allow(10);
+	assert_true(hist_init(&h));
+	hist_count(hist_find(&h, EXIT_IO, sub[0]), 100);
+	ends = false;
+	assert_int_equal(pthread_create(&thread, NULL, mover, &h), 0);
+	while (h.moves < 2)
+		;
+	for (unsigned good = 0; good < 2000;) {
+		uint64_t at = 0;
+		const int n = hist_read(&h, &at, row, 4);
+
+		if (n == -LUV_EAGAIN)
+			continue;
+		assert_int_equal(n, 2);
+		assert_int_not_equal(row[0].sub, row[1].sub);
+		good++;
+	}
+	ends = true;
+	pthread_join(thread, NULL);
+	hist_free(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +271,8 @@ int main(void)
 		cmocka_unit_test(the_frequent_stay),
 		cmocka_unit_test(the_frequent_come_first),
 		cmocka_unit_test(no_memory_no_subjects),
+		cmocka_unit_test(a_row_that_moves_is_seen_once),
+		cmocka_unit_test(readers_beside_the_vcpu),
 	};
 
 	hist_allow(10);

@@ -14,7 +14,6 @@
 #define MCG_SER_P    (UINT64_C(1) << 24)
 #define CLOCK_ON     UINT64_C(1)
 #define MSRS_MAX     4096 /* entries of one KVM_GET_MSRS: more than KVM's 256 */
-#define MSR_TSC_AUX  0xc0000103u
 #define HYPERV_FIRST 0x40000000u
 #define HYPERV_LAST  0x400001ffu
 

@@ -852,7 +852,11 @@ static struct luv_hist leaf_0(uint64_t cpu)
 	uint64_t at = 0;
 	long n;
 
-	while ((n = luv_hist(cpu, 0, at, row, 7)) > 0) {
+	while ((n = luv_hist(cpu, 0, at, row, 7)) > 0 || n == -LUV_EAGAIN) {
+		if (n == -LUV_EAGAIN) { /* a row has moved: from the start */
+			at = 0;
+			continue;
+		}
 		for (long i = 0; i < n; i++)
 			if (row[i].kind == EXIT_CPUID && row[i].has_sub &&
 			    !row[i].sub)

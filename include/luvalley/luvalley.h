@@ -32,6 +32,7 @@
 #define LUV_EPERM  1  /* the caller may not do this */
 #define LUV_ENOENT 2  /* no such object */
 #define LUV_E2BIG  7  /* length beyond LUV_MAX_COPY */
+#define LUV_EAGAIN 11 /* it has changed meanwhile: begin again */
 #define LUV_EFAULT 14 /* address not accessible to the caller now */
 #define LUV_EINVAL 22 /* argument out of range */
 #define LUV_ENOSYS 38 /* no such call in this ABI version */
@@ -140,6 +141,7 @@ enum luv_cpu_state {
  * `count`, of dom0 on CPU number `who`, or of a VM's vCPU: LUV_HIST_VM | its
  * index (vm_stat). Begin at position 0, go on at the last row's `next`. Returns
  * rows copied, 0 at the end. LUV_ENOENT: there is no such CPU, or vCPU.
+ * LUV_EAGAIN: a row got another place since position 0 was read.
  */
 #define LUV_HIST_VM	 (1ull << 32)
 #define LUV_HIST_BUCKETS 56u
