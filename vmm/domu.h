@@ -95,7 +95,7 @@ _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
 	  0xc0000083 /* CSTAR */, 0xc0000084 /* FMASK */,                      \
 	  0xc0000102 /* KERNEL_GS_BASE */, 0xc0000103 /* TSC_AUX */ }
 
-/* Once, boot CPU: token, tables. */
+/* Once, boot CPU, when it is ready: token, tables. */
 void domu_init(void);
 void domu_switch_init(void);
 /* A number that nobody guesses. */
@@ -170,6 +170,7 @@ void domu_put(struct vm *vm);
 /* Extended state that the VMM switches, see xstate.h. */
 extern uint64_t domu_fpu_mask; /* [I] */
 extern uint32_t domu_fpu_size; /* [I] */
+extern uint32_t domu_mxcsr_mask; /* [I] bits that MXCSR has */
 
 /* domu_cpuid.c: the guest's CPUID. */
 enum exit_action domu_cpuid_exit(struct vcpu *v);

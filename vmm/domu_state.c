@@ -12,8 +12,6 @@
 #define XSAVE_LEGACY	   576	     /* FXSAVE area and header */
 #define FXSAVE_SIZE	   512
 #define FXSAVE_MXCSR	   24
-#define FXSAVE_MXCSR_MASK  28
-#define MXCSR_MASK_DEFAULT 0xffbfu
 #define CR4_KNOWN	   0x00f77fffull /* to PKE; no VMXE, SMXE */
 #define DEBUG_BITS	   (LUV_DEBUG_ON | LUV_DEBUG_STEP | LUV_DEBUG_HW)
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
@@ -124,14 +122,25 @@ static bool segments_ok(const struct luv_vcpu *s)
 	       s->gdt_limit <= 0xffff && s->idt_limit <= 0xffff;
 }
 
+/* Some components go together: the processor knows which. */
+static bool xcr0_ok(uint64_t xcr0)
+{
+	const uint64_t mask = domu_fpu_mask;
+	uint64_t now;
+
+	if (!mask)
+		return xcr0 == 1;
+	now = xgetbv();
+	return !(xcr0 & ~mask) && xsetbv_safe(0, xcr0) && xsetbv_safe(0, now);
+}
+
 static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 {
 	for (unsigned i = 0; i < 8; i++)
 		if ((s->pat >> 8 * i & 0xff) > 7 ||
 		    !(PAT_TYPES & 1u << (s->pat >> 8 * i & 7)))
 			return false;
-	if ((s->xcr0 & ~(domu_fpu_mask | 1)) || !(s->xcr0 & 1) ||
-	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
+	if (!xcr0_ok(s->xcr0) || (s->tsc_aux | s->sfmask) >> 32)
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||
 	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3 ||
@@ -242,15 +251,14 @@ int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t handle,
 }
 
 /* What XRSTOR would refuse. SDM "XRSTOR", "XSAVE Header". */
-static bool fpu_ok(const uint8_t *area, const uint8_t *now, uint64_t mask)
+static bool fpu_ok(const uint8_t *area, uint64_t mask)
 {
-	uint32_t allowed, mxcsr;
 	uint64_t header[8];
+	uint32_t mxcsr;
 
-	memcpy(&allowed, now + FXSAVE_MXCSR_MASK, 4);
 	memcpy(&mxcsr, area + FXSAVE_MXCSR, 4);
 	memcpy(header, area + FXSAVE_SIZE, sizeof(header));
-	if (mxcsr & ~(allowed ? allowed : MXCSR_MASK_DEFAULT))
+	if (mxcsr & ~domu_mxcsr_mask)
 		return false;
 	if (!mask)
 		return true;
@@ -275,7 +283,7 @@ int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 	v = domu_take(g, handle, id, &why);
 	if (!v)
 		return why;
-	if (fpu_ok(area, v->domu->fpu, domu_fpu_mask))
+	if (fpu_ok(area, domu_fpu_mask))
 		memcpy(v->domu->fpu, area, len);
 	else
 		why = -LUV_EINVAL;

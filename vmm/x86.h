@@ -159,6 +159,14 @@ static inline MUST_USE bool xsetbv_safe(uint32_t xcr, uint64_t v)
 	return ok;
 }
 
+static inline uint64_t xgetbv(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
 #define CR_ACCESSORS(n)                                                        \
 	static inline uint64_t read_cr##n(void)                                \
 	{                                                                      \
