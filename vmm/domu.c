@@ -336,14 +336,40 @@ static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
 	if (old->len) {
 		stage2_unmap(&vm->s2, GPA(old->gpa), old->len);
 		trace_unmapped(vm, old->gpa, old->len);
+		atomic_fetch_add(&vm->s2_changed, 1);
 	}
 	mem_page_free(vm->granted[s->slot]);
 	vm->granted[s->slot] = granted;
 	*old = *s;
 	if (s->len && vm->slots <= s->slot)
 		vm->slots = s->slot + 1;
-	vm->s2_changed++;
 	return 0;
+}
+
+/*
+ * Until no CPU runs a vCPU with translations from before: one that runs exits,
+ * back to dom0, and flushes when it is entered again. It may move meanwhile,
+ * so it is asked wherever it is. No lock is held, and CPUs that wait here run
+ * no vCPU: nobody waits for them.
+ */
+static void forgotten(struct vm *vm)
+{
+	const uint32_t now = atomic_load(&vm->s2_changed);
+
+	for (unsigned i = 0; i < vm->vcpus; i++) {
+		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
+		const struct cpu *asked = NULL;
+
+		while (u && atomic_load(&u->running) &&
+		       (int32_t)(atomic_load(&u->s2_seen) - now) < 0) {
+			const struct cpu *cpu = u->v.cpu;
+
+			if (cpu != asked)
+				domu_nudge(u);
+			asked = cpu;
+			pause();
+		}
+	}
 }
 
 int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
@@ -362,6 +388,8 @@ int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
 	lock(&vm->lock);
 	why = slot_bad(vm, &s) ? -LUV_EINVAL : slot_set(vm, &s);
 	unlock(&vm->lock);
+	if (!why)
+		forgotten(vm);
 	domu_put(vm);
 	return why;
 }

@@ -18,7 +18,7 @@
 struct vm {
 	uint64_t handle;      /* [I] index and random bits; 0: free */
 	_Atomic uint32_t users; /* [a] hypercalls inside, and DYING */
-	uint32_t s2_changed;  /* [a] counts lost mappings: flush if it moved */
+	_Atomic uint32_t s2_changed; /* [a] counts lost mappings: flush if moved */
 	uint64_t owner;	      /* [I] CR3 without its low bits */
 	uint64_t tag;	      /* [I] */
 	struct lock lock;
@@ -59,7 +59,7 @@ struct domu {
 	_Atomic uint32_t init;	/* [a] enum domu_init */
 	uint32_t mp_state;	/* [p] enum luv_mp_state */
 	uint32_t last_cpu;	/* [p] index, ~0: none */
-	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
+	_Atomic uint32_t s2_seen; /* [a] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
 	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */

@@ -111,6 +111,7 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 {
 	struct domu *u = v->domu;
 	const uint64_t mask = domu_fpu_mask;
+	const uint32_t changed = v->vm->s2_changed; /* before the flush */
 
 	cpu->run_exit.insn_len = cpu->dom0.exit->insn_len; /* all that is used */
 	cpu->dom0.exit = &cpu->run_exit;
@@ -124,8 +125,8 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 		drs_in(cpu, u);
 	hv->domu_enter(&cpu->dom0, v,
 		       u->last_cpu != cpu->index || cpu->last_domu != v ||
-			       u->s2_seen != v->vm->s2_changed);
-	u->s2_seen = v->vm->s2_changed;
+			       u->s2_seen != changed);
+	atomic_store_explicit(&u->s2_seen, changed, memory_order_release);
 	u->last_cpu = cpu->index;
 	cpu->last_domu = v;
 	cpu->current = v;
