@@ -131,6 +131,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 	X(0x84, VIRT_INSN, 0)                                                  \
 	X(0x85, VIRT_INSN, 0)                                                  \
 	X(0x86, VIRT_INSN, 0)                                                  \
+	X(0x8a, VIRT_INSN, 0) X(0x8b, VIRT_INSN, 0)                            \
 	X(0x8d, XSETBV, 3)
 #define SVM_EXIT_NPF	0x400
 #define SVM_EXIT_INVALID 0xffffffffu /* its low half */

@@ -47,7 +47,8 @@ _Noreturn void vmx_entry_failed(struct vcpu *v);
 	X(27, VIRT_INSN) X(28, CR) X(29, DR) X(30, IO) X(31, RDMSR)            \
 	X(32, WRMSR) X(40, PAUSE) X(48, STAGE2) X(50, VIRT_INSN) X(52, TIMER)  \
 	X(44, APIC_WRITE) X(45, APIC_WRITE) X(56, APIC_WRITE)                  \
-	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
+	X(36, VIRT_INSN) X(39, VIRT_INSN) X(53, VIRT_INSN) X(55, XSETBV)       \
+	X(59, VIRT_INSN)
 
 #define PLAIN 0x80 /* no collateral but the instruction's length */
 #define PLAIN_KINDS (BIT(EXIT_CPUID) | BIT(EXIT_HYPERCALL) | \
