@@ -100,7 +100,7 @@ struct cpu {
 	uint32_t record_at;	  /* [p] byte offset of the oldest record */
 	void *fpu;		  /* [I] dom0's extended state while a domU runs */
 	uint64_t xcr0, dr[4];	  /* [p] dom0's, while a domU runs */
-	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same */
+	uint64_t msr[6], cr2, dr6; /* [p] VMX: the same; SVM: msr[0], [1], [5] */
 	struct gpaging paging;	  /* [p] dom0's, at its last hypercall */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
 	struct trace *trace;	  /* [I] once set; NULL: no rings */
@@ -122,6 +122,14 @@ static inline struct vmexit *exit_record(struct vcpu *v)
 			 (sizeof(cpu->records) - 1);
 	v->exit = (struct vmexit *)((char *)cpu->records + at);
 	return v->exit;
+}
+
+/* What the end of an instruction wants of an exit that is long ago. */
+static inline void exit_keep(struct vmexit *to, const struct vmexit *x)
+{
+	to->rip = x->rip;
+	to->insn_len = x->insn_len;
+	to->size = x->size;
 }
 
 /* Count an exit that was handled at TSC `now`. */

@@ -165,7 +165,7 @@ COLD int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	return (int64_t)vm->handle;
 }
 
-void domu_set_handlers(const exit_handler *handlers)
+COLD void domu_set_handlers(const exit_handler *handlers)
 {
 	for (unsigned i = 0; i < LUV_VMS; i++) {
 		struct vm *vm = hold(i);
@@ -262,8 +262,8 @@ static void count(const struct vm *vm, struct luv_vm_stat *s)
 	s->vmm_used = pages * PAGE_SIZE;
 }
 
-int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
-		  struct luv_hist *to, unsigned max)
+COLD int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
+		       struct luv_hist *to, unsigned max)
 {
 	struct vm *vm = index < LUV_VMS ? hold((unsigned)index) : NULL;
 	int64_t n = -LUV_ENOENT;
@@ -275,8 +275,8 @@ int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
 	return n;
 }
 
-int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
-		     uint64_t len)
+COLD int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
+			  uint64_t len)
 {
 	struct luv_vm_stat s = { .index = (uint32_t)index,
 				 .exit_kinds = EXIT_KINDS };
@@ -372,7 +372,7 @@ static void forgotten(struct vm *vm)
 	}
 }
 
-int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
+COLD int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
 		     uint64_t buf)
 {
 	struct luv_slot s;
@@ -414,8 +414,8 @@ int64_t domu_vm_grant(const struct gpaging *g, uint64_t handle,
 	return why;
 }
 
-int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
-			    const uint64_t bits[4])
+COLD int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
+				 const uint64_t bits[4])
 {
 	int64_t why;
 	struct vm *vm = domu_find(g, handle, &why);

@@ -359,8 +359,7 @@ static enum exit_action halt(struct vcpu *v)
 static void wait_for(struct vcpu *v, enum domu_wait what)
 {
 	v->domu->wait = (uint8_t)what;
-	v->domu->wait_exit.insn_len = v->exit->insn_len; /* all that is used */
-	v->domu->wait_exit.size = v->exit->size;
+	exit_keep(&v->domu->wait_exit, v->exit);
 }
 
 static enum exit_action io(struct vcpu *v)

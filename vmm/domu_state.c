@@ -12,7 +12,6 @@
 #define XSAVE_LEGACY	   576	     /* FXSAVE area and header */
 #define FXSAVE_SIZE	   512
 #define FXSAVE_MXCSR	   24
-#define CR4_KNOWN	   0x00f77fffull /* to PKE; no VMXE, SMXE */
 #define DEBUG_BITS	   (LUV_DEBUG_ON | LUV_DEBUG_STEP | LUV_DEBUG_HW)
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
 #define RFLAGS_RESERVED	   (~0x3f7fd7ull)
@@ -90,7 +89,7 @@ static bool control_ok(const struct luv_vcpu *s)
 	if ((s->cr0 & ~0xe005003full) || (pg && !(s->cr0 & CR0_PE)) ||
 	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
 		return false;
-	if ((s->cr4 & ~CR4_KNOWN) || (s->cr4 & (CR4_VMXE | CR4_SMXE)))
+	if (s->cr4 & ~CR4_DOMU)
 		return false;
 	if ((s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
 	    lma != (pg && lme) || (lma && !(s->cr4 & CR4_PAE)))

@@ -113,7 +113,7 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 	const uint64_t mask = domu_fpu_mask;
 	const uint32_t changed = v->vm->s2_changed; /* before the flush */
 
-	cpu->run_exit.insn_len = cpu->dom0.exit->insn_len; /* all that is used */
+	exit_keep(&cpu->run_exit, cpu->dom0.exit);
 	cpu->dom0.exit = &cpu->run_exit;
 	if (mask) {
 		cpu->xcr0 = xgetbv();

@@ -30,6 +30,9 @@
 #define CR4_SMEP    BIT(20)
 #define CR4_SMAP    BIT(21)
 #define CR4_PKE	    BIT(22)
+#define CR4_CET	    BIT(23)
+/* Those that need no state beyond what the VMM switches: a domU may have them. */
+#define CR4_DOMU    0x00771fffull
 
 #define RFLAGS_CF BIT(0)
 #define RFLAGS_R1 BIT(1) /* always one */
@@ -69,6 +72,8 @@
 #define MSR_IA32_VMX_TRUE_PROCBASED_CTLS 0x48e
 #define MSR_IA32_VMX_TRUE_EXIT_CTLS	 0x48f
 #define MSR_IA32_VMX_TRUE_ENTRY_CTLS	 0x490
+#define MSR_IA32_U_CET		  0x6a0
+#define MSR_IA32_XSS		  0xda0
 #define MSR_IA32_X2APIC_BASE	  0x800 /* register 0; ICR is 0x830 */
 #define MSR_IA32_X2APIC_ICR	  0x830
 #define MSR_IA32_EFER		  0xc0000080

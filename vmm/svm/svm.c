@@ -361,7 +361,10 @@ static bool svm_own(struct vcpu *v)
 	case EXIT_CR:
 		return v->vm && svm_domu_cr8(v);
 	case EXIT_OTHER:
-		return svm_refused(v);
+		if (v->exit->reason != SVM_EXIT_RDPMC)
+			return svm_refused(v);
+		svm_inject(v, VEC_GP, 0);
+		return true;
 	case EXIT_INIT:
 		stgi(); /* #SX where VM_CR.R_INIT works */
 		clgi();

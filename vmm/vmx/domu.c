@@ -17,6 +17,7 @@
 #define PROC_TSC_OFFSETTING BIT(3)
 #define PROC_HLT_EXITING  BIT(7)
 #define PROC_MWAIT_EXITING BIT(10)
+#define PROC_RDPMC_EXITING BIT(11)
 #define PROC_DR_EXITING	  BIT(23)
 #define PROC_IO_EXITING	  BIT(24)
 #define DR7_ENABLES	  0xff
@@ -40,7 +41,7 @@ static void pass_msr(uint32_t msr)
 	at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
 }
 
-void vmx_domu_maps(void)
+COLD void vmx_domu_maps(void)
 {
 	msr_bitmap = mem_need(PAGE_SIZE, PAGE_SIZE, "domU's MSR bitmap");
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
@@ -87,7 +88,12 @@ COLD void vmx_domu_init(struct vcpu *v)
 	vmwrite(VMCS_PROCBASED_CTLS,
 		(proc & ~PROC_IO_BITMAPS) | PROC_IO_EXITING | PROC_HLT_EXITING |
 			PROC_MWAIT_EXITING | PROC_MONITOR_EXITING |
+			PROC_RDPMC_EXITING |
 			PROC_TSC_OFFSETTING | PROC_CR8_LOAD | PROC_CR8_STORE);
+	/* What would use dom0's MSRs is not there. */
+	vmwrite(VMCS_PROCBASED_CTLS2,
+		vmread(VMCS_PROCBASED_CTLS2) &
+			~(PROC2_XSAVES | PROC2_PT_GPA | PROC2_USER_WAIT));
 	vmwrite(VMCS_MSR_BITMAPS, ptr_hpa(msr_bitmap).v);
 	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
@@ -208,7 +214,7 @@ COLD void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmx_domu_flush(v);
 }
 
-bool vmx_domu_drs(struct vcpu *v, bool use)
+COLD bool vmx_domu_drs(struct vcpu *v, bool use)
 {
 	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
 

@@ -14,6 +14,7 @@
 
 #define REASON_FAILED_ENTRY BIT(31)
 #define REASON_EPT_VIOLATION 48
+#define REASON_RDPMC	    15
 #define REASON_APIC_ACCESS  44
 #define REASON_VIRTUALIZED_EOI 45
 #define EPT_WRITE	    BIT(1)
@@ -354,6 +355,11 @@ COLD bool vmx_own(struct vcpu *v)
 		return true;
 	case EXIT_INIT:
 		smp_init_received();
+		return true;
+	case EXIT_OTHER:
+		if (v->exit->reason != REASON_RDPMC)
+			return false;
+		vmx_inject(v, VEC_GP, 0);
 		return true;
 	default:
 		return false;
