@@ -6,6 +6,7 @@
 #include "domu.h"
 #include "dom0.h"
 #include "mem.h"
+#include "msr.h"
 #include "string.h"
 
 #define VECTORS_WITH_ERROR 0x227d00u /* DF TS NP SS GP PF AC CP */
@@ -91,7 +92,7 @@ static bool control_ok(const struct luv_vcpu *s)
 		return false;
 	if (s->cr4 & ~CR4_DOMU)
 		return false;
-	if ((s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	if ((s->efer & ~msr_efer_bits()) ||
 	    lma != (pg && lme) || (lma && !(s->cr4 & CR4_PAE)))
 		return false;
 	if (lma && (s->cs.attrib & BIT(13)) && (s->cs.attrib & BIT(14)))

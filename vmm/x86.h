@@ -46,6 +46,8 @@
 #define EFER_LMA  BIT(10)
 #define EFER_NXE  BIT(11)
 #define EFER_SVME BIT(12)
+#define EFER_FFXSR BIT(14)
+#define EFER_TCE  BIT(15)
 
 /* SDM volume 4, "Model-Specific Registers" */
 #define MSR_IA32_APIC_BASE	  0x01b

@@ -108,6 +108,19 @@ static void refused(struct luv_vcpu *s, uint64_t *member, uint64_t value,
 	vcpu_run(vm, 0, 0, 0, LUV_RUN_NO_ENTRY);
 }
 
+/* The bits that CPUID tells of, as by a guest's WRMSR. */
+static void efer_bits(struct luv_vcpu *s)
+{
+	uint32_t r[4];
+
+	cpuid(0x80000001, 0, r);
+	s->efer = 1u << 14; /* FFXSR */
+	expect_eq("EFER.FFXSR", set(s), r[3] >> 25 & 1 ? 0 : -LUV_EINVAL);
+	s->efer = 1u << 15; /* TCE */
+	expect_eq("EFER.TCE", set(s), r[2] >> 17 & 1 ? 0 : -LUV_EINVAL);
+	s->efer = 0;
+}
+
 /* What a switch to it would load into the processor, which then refuses. */
 static void registers(void)
 {
@@ -128,6 +141,7 @@ static void registers(void)
 	REFUSED(cr4, 1ull << 23); /* CET */
 	REFUSED(cr4, 1ull << 24); /* PKS */
 	REFUSED(efer, 1ull << 12); /* SVME */
+	efer_bits(&s);
 	REFUSED(xcr0, 0);
 	REFUSED(xcr0, 1ull << 63);
 	/* Not each half of MPX, AVX-512, AMX: whatever is taken must run. */
