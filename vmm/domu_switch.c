@@ -123,6 +123,8 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 	}
 	if (u->drs)
 		drs_in(cpu, u);
+	if (u->last_cpu != cpu->index)
+		u->told_deadline = 0; /* armed on another CPU */
 	hv->domu_enter(&cpu->dom0, v,
 		       u->last_cpu != cpu->index || cpu->last_domu != v ||
 			       u->s2_seen != changed);
