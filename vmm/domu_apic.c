@@ -98,6 +98,8 @@ static int deliver(struct domu *u, const struct domu *from, uint64_t icr,
 static bool addressed(const struct domu *u, const struct domu *from,
 		      uint64_t icr)
 {
+	if (ICR_MODE(icr) == MODE_LOWEST && !vlapic_enabled(&u->apic))
+		return false; /* it does not arbitrate */
 	switch (ICR_SHORTHAND(icr)) {
 	case TO_OTHERS:
 		return u != from;

@@ -130,6 +130,8 @@ void vlapic_collect(struct vlapic *a);
 unsigned vlapic_status(const struct vlapic *a);
 bool vlapic_deliverable(const struct vlapic *a);
 
+/* Is it on, by its MSR and by software? */
+bool vlapic_enabled(const struct vlapic *a);
 /* Is this APIC addressed? `dest` all-ones is a broadcast. */
 bool vlapic_matches(const struct vlapic *a, uint32_t dest, bool logical);
 
