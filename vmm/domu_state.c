@@ -178,7 +178,7 @@ static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 	}
 	if (s->tsc_deadline != u->apic.tsc_deadline)
 		vlapic_set_tsc_deadline(&u->apic, s->tsc_deadline,
-					s->tsc_offset);
+					s->tsc_offset, rdtsc());
 }
 
 int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,

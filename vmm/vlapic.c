@@ -22,6 +22,7 @@
 #define BASE_RESERVED  0xfff0000000000000ull
 #define PAGE_ADDR      0x000ffffffffff000ull
 #define FIRST_VECTOR   16
+#define FAR	       BIT(60) /* ticks: years */
 
 /* What may be written to each LVT register. */
 static uint32_t lvt_bits(unsigned reg)
@@ -268,14 +269,18 @@ static uint32_t current_count(const struct vlapic *a, uint64_t now)
 }
 
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
-			     uint64_t tsc_offset)
+			     uint64_t tsc_offset, uint64_t now)
 {
+	uint64_t guest_now = now + tsc_offset;
+
 	if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) != TIMER_DEADLINE)
 		return;
 	a->tsc_deadline = value;
 	a->deadline = value ? value - tsc_offset : 0;
 	if (value && !a->deadline)
 		a->deadline = 1; /* 0 is "off" */
+	if (value > guest_now && value - guest_now > FAR)
+		a->deadline = now + FAR; /* which compares as later */
 }
 
 void vlapic_tick(struct vlapic *a, uint64_t now)

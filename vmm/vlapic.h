@@ -94,7 +94,7 @@ void vlapic_fixed(struct vlapic *a);
 
 /* IA32_TSC_DEADLINE; ignored unless the LVT says so. */
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
-			     uint64_t tsc_offset);
+			     uint64_t tsc_offset, uint64_t now);
 
 /* If the timer is due at `now`: raise its interrupt, arm the next. */
 void vlapic_tick(struct vlapic *a, uint64_t now);
