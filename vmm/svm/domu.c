@@ -350,7 +350,7 @@ COLD void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->tsc_aux = v->domu->msr[5];
 	s->nmi |= v->nmi_blocked ? LUV_NMI_BLOCKED : 0;
 	s->cr8 = b->v_intr & V_TPR;
-	if (v->domu->debug & LUV_DEBUG_STEP)
+	if ((v->domu->debug & LUV_DEBUG_STEP) || v->nmi_step)
 		s->rflags &= ~RFLAGS_TF;
 	s->gdt_base = b->gdtr.base;
 	s->gdt_limit = b->gdtr.limit;
@@ -447,6 +447,10 @@ COLD void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	if (s->event & EVENT_V)
 		svm_domu_again(v, s->event | (uint64_t)s->event_error << 32);
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
+	v->nmi_step = false;
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_IRET;
+	if (v->nmi_blocked)
+		b->intercept_misc1 |= INTERCEPT_IRET;
 	b->tsc_offset = s->tsc_offset;
 	set_debug(b, s);
 	v->domu->drs = svm_domu_drs(v, false);
