@@ -303,6 +303,8 @@ COLD void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	if (v->domu->debug & LUV_DEBUG_STEP)
 		s->rflags &= ~RFLAGS_TF;
 	s->event = (uint32_t)vmread(VMCS_ENTRY_INTERRUPTION_INFO);
+	if (INTR_INFO_TYPE(s->event) >= INTR_TYPE_SOFT)
+		s->event = 0; /* RIP is at the INT n: it is executed again */
 	s->event_error = (uint32_t)vmread(VMCS_ENTRY_EXCEPTION_ERROR_CODE);
 	release(v, &this_cpu()->dom0);
 }
