@@ -225,11 +225,24 @@ COLD bool vmx_domu_drs(struct vcpu *v, bool use)
 	return use;
 }
 
+/*
+ * The step over STI or MOV to SS leaves their shadow: VM entry would want a
+ * pending #DB with it and RFLAGS.TF. SDM "Checks on Guest Non-Register State".
+ */
+static void unblock(const struct vcpu *v)
+{
+	if (v->domu->debug & LUV_DEBUG_STEP)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+				~(BLOCKING_STI | BLOCKING_MOV_SS));
+}
+
 /* Without the fields that a #DB has saved in DR6 already: SDM "VM Exits". */
 bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 {
 	unsigned vector = v->exit->info2 & 0xff;
 
+	unblock(v);
 	*dr6 = vector == VEC_DB ? (v->exit->info1 & 0x600f) | 0xffff0ff0 :
 				  ~0ull;
 	return vector == VEC_DB || vector == VEC_BP;
@@ -387,6 +400,10 @@ COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
 			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));
+	unblock(v);
+	vmwrite(VMCS_GUEST_PENDING_DEBUG,
+		s->shadow && (s->rflags & RFLAGS_TF) &&
+		!(s->debug & LUV_DEBUG_STEP) ? PENDING_DEBUG_BS : 0);
 	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
 	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)s->cr8 << 4 |
 		(v->domu->apic.reg[VLAPIC_TPR].v & 0xf);
