@@ -102,7 +102,7 @@ struct cpu {
 	uint64_t xcr0, dr[4];	  /* [p] dom0's, while a domU runs */
 	uint64_t cr2, dr6;	  /* [p] VMX: the same */
 	uint64_t msr[6];	  /* [p] VMX: dom0's DOMU_MSRS; KERNEL_GS_BASE:
-				     while a domU runs */
+				     while a domU runs; SVM: [0], [1], [5] */
 	struct gpaging paging;	  /* [p] dom0's, at its last hypercall */
 	struct vmexit run_exit;	  /* [p] dom0's hypercall that runs it */
 	struct trace *trace;	  /* [I] once set; NULL: no rings */

@@ -164,7 +164,7 @@ COLD int64_t domu_vm_create(const struct gpaging *g, uint64_t lo, uint64_t hi,
 	return (int64_t)vm->handle;
 }
 
-void domu_set_handlers(const exit_handler *handlers)
+COLD void domu_set_handlers(const exit_handler *handlers)
 {
 	for (unsigned i = 0; i < LUV_VMS; i++) {
 		struct vm *vm = hold(i);
@@ -261,8 +261,8 @@ static void count(const struct vm *vm, struct luv_vm_stat *s)
 	s->vmm_used = pages * PAGE_SIZE;
 }
 
-int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
-		  struct luv_hist *to, unsigned max)
+COLD int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
+		       struct luv_hist *to, unsigned max)
 {
 	struct vm *vm = index < LUV_VMS ? hold((unsigned)index) : NULL;
 	int64_t n = -LUV_ENOENT;
@@ -274,8 +274,8 @@ int64_t domu_hist(uint64_t index, uint64_t id, uint64_t *at,
 	return n;
 }
 
-int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
-		     uint64_t len)
+COLD int64_t domu_vm_stat(const struct gpaging *g, uint64_t index, uint64_t buf,
+			  uint64_t len)
 {
 	struct luv_vm_stat s = { .index = (uint32_t)index,
 				 .exit_kinds = EXIT_KINDS };
@@ -335,17 +335,43 @@ static int64_t slot_set(struct vm *vm, const struct luv_slot *s)
 	if (old->len) {
 		stage2_unmap(&vm->s2, GPA(old->gpa), old->len);
 		trace_unmapped(vm, old->gpa, old->len);
+		atomic_fetch_add(&vm->s2_changed, 1);
 	}
 	mem_page_free(vm->granted[s->slot]);
 	vm->granted[s->slot] = granted;
 	*old = *s;
 	if (s->len && vm->slots <= s->slot)
 		vm->slots = s->slot + 1;
-	vm->s2_changed++;
 	return 0;
 }
 
-int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
+/*
+ * Until no CPU runs a vCPU with translations from before: one that runs exits,
+ * back to dom0, and flushes when it is entered again. It may move meanwhile,
+ * so it is asked wherever it is. No lock is held, and CPUs that wait here run
+ * no vCPU: nobody waits for them.
+ */
+static void forgotten(struct vm *vm)
+{
+	const uint32_t now = atomic_load(&vm->s2_changed);
+
+	for (unsigned i = 0; i < vm->vcpus; i++) {
+		struct domu *u = vm->vcpu[i] ? vm->vcpu[i]->domu : NULL;
+		const struct cpu *asked = NULL;
+
+		while (u && atomic_load(&u->running) &&
+		       (int32_t)(atomic_load(&u->s2_seen) - now) < 0) {
+			const struct cpu *cpu = u->v.cpu;
+
+			if (cpu != asked)
+				domu_nudge(u);
+			asked = cpu;
+			pause();
+		}
+	}
+}
+
+COLD int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
 		     uint64_t buf)
 {
 	struct luv_slot s;
@@ -361,6 +387,8 @@ int64_t domu_vm_slot(const struct gpaging *g, uint64_t handle,
 	lock(&vm->lock);
 	why = slot_bad(vm, &s) ? -LUV_EINVAL : slot_set(vm, &s);
 	unlock(&vm->lock);
+	if (!why)
+		forgotten(vm);
 	domu_put(vm);
 	return why;
 }
@@ -385,8 +413,8 @@ int64_t domu_vm_grant(const struct gpaging *g, uint64_t handle,
 	return why;
 }
 
-int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
-			    const uint64_t bits[4])
+COLD int64_t domu_vm_eoi_vectors(const struct gpaging *g, uint64_t handle,
+				 const uint64_t bits[4])
 {
 	int64_t why;
 	struct vm *vm = domu_find(g, handle, &why);

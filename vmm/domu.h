@@ -18,7 +18,7 @@
 struct vm {
 	uint64_t handle;      /* [I] index and random bits; 0: free */
 	_Atomic uint32_t users; /* [a] hypercalls inside, and DYING */
-	uint32_t s2_changed;  /* [a] counts lost mappings: flush if it moved */
+	_Atomic uint32_t s2_changed; /* [a] counts lost mappings: flush if moved */
 	uint64_t owner;	      /* [I] CR3 without its low bits */
 	uint64_t tag;	      /* [I] */
 	struct lock lock;
@@ -60,7 +60,7 @@ struct domu {
 	_Atomic uint32_t init;	/* [a] enum domu_init */
 	uint32_t mp_state;	/* [p] enum luv_mp_state */
 	uint32_t last_cpu;	/* [p] index, ~0: none */
-	uint32_t s2_seen;	/* [p] vm->s2_changed at the last entry */
+	_Atomic uint32_t s2_seen; /* [a] vm->s2_changed at the last entry */
 	struct vmexit wait_exit; /* [p] the exit that waits */
 	uint8_t wait;		/* [p] enum domu_wait */
 	bool virq;		/* [p] SVM: V_IRQ is an event, not a window */
@@ -98,7 +98,7 @@ _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");
 	  MSR_IA32_TSC_AUX }
 enum { SYSCALL_MSRS = 4, MSR_SLOT_KERNEL_GS = 4, MSR_SLOT_TSC_AUX = 5 };
 
-/* Once, boot CPU: token, tables. */
+/* Once, boot CPU, when it is ready: token, tables. */
 void domu_init(void);
 void domu_switch_init(void);
 /* A number that nobody guesses. */
@@ -173,6 +173,7 @@ void domu_put(struct vm *vm);
 /* Extended state that the VMM switches, see xstate.h. */
 extern uint64_t domu_fpu_mask; /* [I] */
 extern uint32_t domu_fpu_size; /* [I] */
+extern uint32_t domu_mxcsr_mask; /* [I] bits that MXCSR has */
 
 /* domu_cpuid.c: the guest's CPUID. */
 enum exit_action domu_cpuid_exit(struct vcpu *v);

@@ -98,6 +98,8 @@ static int deliver(struct domu *u, const struct domu *from, uint64_t icr,
 static bool addressed(const struct domu *u, const struct domu *from,
 		      uint64_t icr)
 {
+	if (ICR_MODE(icr) == MODE_LOWEST && !vlapic_enabled(&u->apic))
+		return false; /* it does not arbitrate */
 	switch (ICR_SHORTHAND(icr)) {
 	case TO_OTHERS:
 		return u != from;
@@ -351,7 +353,8 @@ bool domu_apic_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value, bool *ok)
 	else if (msr == MSR_TSC_ADJUST)
 		move_tsc(v, value - u->tsc_adjust);
 	else if (msr == MSR_TSC_DEADLINE && u->has_apic)
-		vlapic_set_tsc_deadline(&u->apic, value, u->tsc_offset);
+		vlapic_set_tsc_deadline(&u->apic, value, u->tsc_offset,
+					rdtsc());
 	else if (msr == MSR_IA32_APIC_BASE && u->has_apic)
 		*ok = set_base(v, value);
 	else if (msr == MSR_PV_EOI && u->has_apic && domu_pv_eoi_ok(value))

@@ -129,8 +129,8 @@ static void index_rows(struct domu *u)
 	}
 }
 
-int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t handle,
-			uint64_t id, uint64_t buf, uint64_t count)
+COLD int64_t domu_vcpu_cpuid(const struct gpaging *g, uint64_t handle,
+			     uint64_t id, uint64_t buf, uint64_t count)
 {
 	struct luv_cpuid rows[LUV_CPUIDS];
 	int64_t why;

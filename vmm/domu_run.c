@@ -135,17 +135,20 @@ static void inject(struct vcpu *v)
 	u->open = class;
 }
 
-/* Does something end HLT? */
+/* Does something end HLT? An interrupt does not while RFLAGS.IF is 0. */
 static bool awake(struct vcpu *v)
 {
 	struct domu *u = v->domu;
 
 	if (u->nmis || v->nmi_pending || u->init)
 		return true;
+	if (u->has_apic) /* or ring 3 is told a time that is over */
+		vlapic_tick(&u->apic, rdtsc());
+	if (!(hv->domu_ready(v) & 1))
+		return false;
 	if (!u->has_apic)
 		return (u->event & BIT(31)) && !u->queued;
 	hv->domu_sync(v);
-	vlapic_tick(&u->apic, rdtsc());
 	domu_eoi_look(v);
 	if (u->hw_apic)
 		vlapic_collect(&u->apic);

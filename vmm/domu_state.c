@@ -6,15 +6,13 @@
 #include "domu.h"
 #include "dom0.h"
 #include "mem.h"
+#include "msr.h"
 #include "string.h"
 
 #define VECTORS_WITH_ERROR 0x227d00u /* DF TS NP SS GP PF AC CP */
 #define XSAVE_LEGACY	   576	     /* FXSAVE area and header */
 #define FXSAVE_SIZE	   512
 #define FXSAVE_MXCSR	   24
-#define FXSAVE_MXCSR_MASK  28
-#define MXCSR_MASK_DEFAULT 0xffbfu
-#define CR4_KNOWN	   0x00f77fffull /* to PKE; no VMXE, SMXE */
 #define DEBUG_BITS	   (LUV_DEBUG_ON | LUV_DEBUG_STEP | LUV_DEBUG_HW)
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
 #define XCR0_AVX512	   0xe0u
@@ -93,9 +91,9 @@ static bool control_ok(const struct luv_vcpu *s)
 	if ((s->cr0 & ~0xe005003full) || (pg && !(s->cr0 & CR0_PE)) ||
 	    ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
 		return false;
-	if ((s->cr4 & ~CR4_KNOWN) || (s->cr4 & (CR4_VMXE | CR4_SMXE)))
+	if (s->cr4 & ~CR4_DOMU)
 		return false;
-	if ((s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	if ((s->efer & ~msr_efer_bits()) ||
 	    lma != (pg && lme) || (lma && !(s->cr4 & CR4_PAE)))
 		return false;
 	if (lma && (s->cs.attrib & BIT(13)) && (s->cs.attrib & BIT(14)))
@@ -126,14 +124,25 @@ static bool segments_ok(const struct luv_vcpu *s)
 	       s->gdt_limit <= 0xffff && s->idt_limit <= 0xffff;
 }
 
+/* Some components go together: the processor knows which. */
+static bool xcr0_ok(uint64_t xcr0)
+{
+	const uint64_t mask = domu_fpu_mask;
+	uint64_t now;
+
+	if (!mask)
+		return xcr0 == 1;
+	now = xgetbv();
+	return !(xcr0 & ~mask) && xsetbv_safe(0, xcr0) && xsetbv_safe(0, now);
+}
+
 static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 {
 	for (unsigned i = 0; i < 8; i++)
 		if ((s->pat >> 8 * i & 0xff) > 7 ||
 		    !(PAT_TYPES & 1u << (s->pat >> 8 * i & 7)))
 			return false;
-	if ((s->xcr0 & ~(domu_fpu_mask | 1)) || !(s->xcr0 & 1) ||
-	    ((s->xcr0 & 4) && !(s->xcr0 & 2)))
+	if (!xcr0_ok(s->xcr0) || (s->tsc_aux | s->sfmask) >> 32)
 		return false;
 	/* All or nothing of AVX-512, on AVX: XSETBV would fault here. */
 	if ((s->xcr0 & XCR0_AVX512) &&
@@ -178,7 +187,7 @@ static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 	}
 	if (s->tsc_deadline != u->apic.tsc_deadline)
 		vlapic_set_tsc_deadline(&u->apic, s->tsc_deadline,
-					s->tsc_offset);
+					s->tsc_offset, rdtsc());
 }
 
 int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
@@ -251,15 +260,14 @@ int64_t domu_vcpu_fpu_get(const struct gpaging *g, uint64_t handle,
 }
 
 /* What XRSTOR would refuse. SDM "XRSTOR", "XSAVE Header". */
-static bool fpu_ok(const uint8_t *area, const uint8_t *now, uint64_t mask)
+static bool fpu_ok(const uint8_t *area, uint64_t mask)
 {
-	uint32_t allowed, mxcsr;
 	uint64_t header[8];
+	uint32_t mxcsr;
 
-	memcpy(&allowed, now + FXSAVE_MXCSR_MASK, 4);
 	memcpy(&mxcsr, area + FXSAVE_MXCSR, 4);
 	memcpy(header, area + FXSAVE_SIZE, sizeof(header));
-	if (mxcsr & ~(allowed ? allowed : MXCSR_MASK_DEFAULT))
+	if (mxcsr & ~domu_mxcsr_mask)
 		return false;
 	if (!mask)
 		return true;
@@ -284,7 +292,7 @@ int64_t domu_vcpu_fpu_set(const struct gpaging *g, uint64_t handle,
 	v = domu_take(g, handle, id, &why);
 	if (!v)
 		return why;
-	if (fpu_ok(area, v->domu->fpu, domu_fpu_mask))
+	if (fpu_ok(area, domu_fpu_mask))
 		memcpy(v->domu->fpu, area, len);
 	else
 		why = -LUV_EINVAL;

@@ -9,15 +9,28 @@
 #include "dom0.h"
 #include "xstate.h"
 
+#define FXSAVE_MXCSR_MASK  28
+#define MXCSR_MASK_DEFAULT 0xffbf
+
 uint64_t domu_fpu_mask;
-uint32_t domu_fpu_size;
+uint32_t domu_fpu_size, domu_mxcsr_mask;
+
+static inline void fxsave(void *area)
+{
+	__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])area));
+}
 
 void domu_switch_init(void)
 {
 	struct xstate x = xstate_of(cpuid, FPU_AREA);
+	char *area = this_cpu()->fpu;
 
 	domu_fpu_mask = x.mask;
 	domu_fpu_size = x.size;
+	fxsave(area);
+	domu_mxcsr_mask = *(uint32_t *)(area + FXSAVE_MXCSR_MASK);
+	if (!domu_mxcsr_mask)
+		domu_mxcsr_mask = MXCSR_MASK_DEFAULT;
 }
 
 /* --- debug registers ------------------------------------------------------ */
@@ -66,14 +79,6 @@ static void xsetbv(uint64_t v)
 			 "d"((uint32_t)(v >> 32)));
 }
 
-static uint64_t xgetbv(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
-
 /*
  * Saved and loaded under the full XCR0: a component that one side has
  * switched off still must not be seen by the other.
@@ -96,7 +101,7 @@ static inline void fpu_switch(void *old, uint64_t old_xcr0, const void *new_,
 
 static void fxswitch(void *old, const void *new_)
 {
-	__asm__ volatile("fxsave64 %0" : "=m"(*(char (*)[512])old));
+	fxsave(old);
 	__asm__ volatile("fxrstor64 %0" ::"m"(*(const char (*)[512])new_));
 }
 
@@ -106,6 +111,7 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 {
 	struct domu *u = v->domu;
 	const uint64_t mask = domu_fpu_mask;
+	const uint32_t changed = v->vm->s2_changed; /* before the flush */
 
 	exit_keep(&cpu->run_exit, cpu->dom0.exit);
 	cpu->dom0.exit = &cpu->run_exit;
@@ -117,10 +123,12 @@ void domu_enter(struct cpu *cpu, struct vcpu *v)
 	}
 	if (u->drs)
 		drs_in(cpu, u);
+	if (u->last_cpu != cpu->index)
+		u->told_deadline = 0; /* armed on another CPU */
 	hv->domu_enter(&cpu->dom0, v,
 		       u->last_cpu != cpu->index || cpu->last_domu != v ||
-			       u->s2_seen != v->vm->s2_changed);
-	u->s2_seen = v->vm->s2_changed;
+			       u->s2_seen != changed);
+	atomic_store_explicit(&u->s2_seen, changed, memory_order_release);
 	u->last_cpu = cpu->index;
 	cpu->last_domu = v;
 	cpu->current = v;

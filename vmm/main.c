@@ -119,9 +119,9 @@ static void start(void)
 	dom0.map = boot.map;
 	dom0.has_sleep = rsdp &&
 		acpi_sleep(acpi_ptr, rsdp, &dom0.sleep) == OK;
-	domu_init();
 	hv->init();
 	cpu_ready(cpu);
+	domu_init();
 	smp_start(rsdp, dom0.opt.cpus, cpu_ready, cpu_main);
 	trace_init(dom0.opt.trace_kib, dom0.opt.trace);
 	hist_allow(HIST_PAGES + machine.cpus * HIST_SUBS);

@@ -252,3 +252,13 @@ enum exit_action msr_write_exit(struct vcpu *v)
 	hv->inject(v, VEC_GP, 0);
 	return RESUME;
 }
+
+uint64_t msr_efer_bits(void)
+{
+	struct cpuid c = cpuid(0x80000001, 0);
+
+	return EFER_SCE | EFER_LME | EFER_LMA |
+	       (c.d & BIT(20) ? EFER_NXE : 0) |
+	       (c.d & BIT(25) ? EFER_FFXSR : 0) |
+	       (c.c & BIT(17) ? EFER_TCE : 0);
+}

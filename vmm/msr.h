@@ -15,5 +15,8 @@ struct msr_rule {
 	bool (*read)(uint32_t msr, uint64_t *value);
 	bool (*write)(uint32_t msr, uint64_t value);
 };
+/* Bits of EFER that this CPU has, dom0 and domUs may set. */
+uint64_t msr_efer_bits(void);
+
 extern const struct msr_rule msr_rules[];
 extern const size_t msr_rule_count;

@@ -22,6 +22,7 @@
 #define BASE_RESERVED  0xfff0000000000000ull
 #define PAGE_ADDR      0x000ffffffffff000ull
 #define FIRST_VECTOR   16
+#define FAR	       BIT(60) /* ticks: years */
 
 /* What may be written to each LVT register. */
 static uint32_t lvt_bits(unsigned reg)
@@ -44,7 +45,7 @@ static bool is_lvt(unsigned reg)
 	return reg >= VLAPIC_LVTT && reg <= VLAPIC_LVT_ERROR;
 }
 
-static bool enabled(const struct vlapic *a)
+bool vlapic_enabled(const struct vlapic *a)
 {
 	return (a->base & VLAPIC_BASE_EN) && (a->reg[VLAPIC_SVR].v & SVR_ENABLE);
 }
@@ -130,7 +131,7 @@ bool vlapic_request(struct vlapic *a, unsigned vector, bool level)
 {
 	uint64_t bit = BIT(vector % 64);
 
-	if (vector < FIRST_VECTOR || vector > 255 || !enabled(a))
+	if (vector < FIRST_VECTOR || vector > 255 || !vlapic_enabled(a))
 		return false;
 	if (level)
 		atomic_fetch_or(&a->tmr[vector / 64], bit);
@@ -143,7 +144,7 @@ unsigned vlapic_class_behind_tpr(const struct vlapic *a)
 {
 	int irr = highest_irr(a), isr = highest_isr(a);
 
-	if (irr < 0 || !enabled(a) || irr / 16 <= isr / 16 ||
+	if (irr < 0 || !vlapic_enabled(a) || irr / 16 <= isr / 16 ||
 	    irr / 16 > (int)(a->reg[VLAPIC_TPR].v >> 4 & 15))
 		return 0;
 	return (unsigned)irr / 16;
@@ -153,7 +154,7 @@ int vlapic_pending(const struct vlapic *a)
 {
 	int vector = highest_irr(a);
 
-	if (vector < 0 || !enabled(a) || ((uint32_t)vector & 0xf0) <=
+	if (vector < 0 || !vlapic_enabled(a) || ((uint32_t)vector & 0xf0) <=
 						 (ppr(a) & 0xf0))
 		return -1;
 	return vector;
@@ -190,7 +191,7 @@ static int highest(const struct vlapic *a, unsigned reg)
 
 unsigned vlapic_status(const struct vlapic *a)
 {
-	unsigned rvi = enabled(a) ? highest(a, VLAPIC_IRR) : 0;
+	unsigned rvi = vlapic_enabled(a) ? highest(a, VLAPIC_IRR) : 0;
 
 	return rvi | highest(a, VLAPIC_ISR) << 8;
 }
@@ -268,14 +269,18 @@ static uint32_t current_count(const struct vlapic *a, uint64_t now)
 }
 
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
-			     uint64_t tsc_offset)
+			     uint64_t tsc_offset, uint64_t now)
 {
+	uint64_t guest_now = now + tsc_offset;
+
 	if (TIMER_MODE(a->reg[VLAPIC_LVTT].v) != TIMER_DEADLINE)
 		return;
 	a->tsc_deadline = value;
 	a->deadline = value ? value - tsc_offset : 0;
 	if (value && !a->deadline)
 		a->deadline = 1; /* 0 is "off" */
+	if (value > guest_now && value - guest_now > FAR)
+		a->deadline = now + FAR; /* which compares as later */
 }
 
 void vlapic_tick(struct vlapic *a, uint64_t now)

@@ -94,7 +94,7 @@ void vlapic_fixed(struct vlapic *a);
 
 /* IA32_TSC_DEADLINE; ignored unless the LVT says so. */
 void vlapic_set_tsc_deadline(struct vlapic *a, uint64_t value,
-			     uint64_t tsc_offset);
+			     uint64_t tsc_offset, uint64_t now);
 
 /* If the timer is due at `now`: raise its interrupt, arm the next. */
 void vlapic_tick(struct vlapic *a, uint64_t now);
@@ -130,6 +130,8 @@ void vlapic_collect(struct vlapic *a);
 unsigned vlapic_status(const struct vlapic *a);
 bool vlapic_deliverable(const struct vlapic *a);
 
+/* Is it on, by its MSR and by software? */
+bool vlapic_enabled(const struct vlapic *a);
 /* Is this APIC addressed? `dest` all-ones is a broadcast. */
 bool vlapic_matches(const struct vlapic *a, uint32_t dest, bool logical);
 

@@ -163,12 +163,12 @@ static void periodic(void **state)
 static void tsc_deadline(void **state)
 {
 	(void)state;
-	vlapic_set_tsc_deadline(&a, 5000, 0);
+	vlapic_set_tsc_deadline(&a, 5000, 0, 0);
 	assert_int_equal(a.deadline, 0); /* another mode */
 	put(VLAPIC_LVTT, 0x40042, 0);
 	put(VLAPIC_TMICT, 77, 0);
 	assert_int_equal(a.deadline, 0); /* ignored in this one */
-	vlapic_set_tsc_deadline(&a, 5000, 1000);
+	vlapic_set_tsc_deadline(&a, 5000, 1000, 0);
 	assert_int_equal(a.deadline, 4000);
 	assert_int_equal(get(VLAPIC_TMCCT, 100), 0);
 	vlapic_tick(&a, 3999);
@@ -176,10 +176,30 @@ static void tsc_deadline(void **state)
 	vlapic_tick(&a, 4000);
 	assert_int_equal(vlapic_pending(&a), 0x42);
 	assert_int_equal(a.tsc_deadline, 0);
-	vlapic_set_tsc_deadline(&a, 9000, 1000);
+	vlapic_set_tsc_deadline(&a, 9000, 1000, 0);
 	put(VLAPIC_LVTT, 0x42, 0); /* another mode disarms */
 	assert_int_equal(a.deadline, 0);
-	vlapic_set_tsc_deadline(&a, 0, 0);
+	vlapic_set_tsc_deadline(&a, 0, 0, 0);
+}
+
+/* "Never" is the largest number: it is not in the past. */
+static void tsc_deadline_far(void **state)
+{
+	static const uint64_t far[] = { ~0ull, BIT(63), BIT(63) + 3000 };
+	static const uint64_t offset[] = { 0, 1000, (uint64_t)-1000 };
+
+	(void)state;
+	put(VLAPIC_LVTT, 0x40042, 0);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned k = 0; k < 3; k++) {
+			vlapic_set_tsc_deadline(&a, far[i], offset[k], 2000);
+			vlapic_tick(&a, 2000 + BIT(40));
+			assert_int_equal(vlapic_pending(&a), -1);
+			assert_int_equal(a.tsc_deadline, far[i]);
+		}
+	vlapic_set_tsc_deadline(&a, 1, 1000, 2000); /* over, if not by far */
+	vlapic_tick(&a, 2000);
+	assert_int_equal(vlapic_pending(&a), 0x42);
 }
 
 static void modes(void **state)
@@ -298,7 +318,7 @@ static void written_by_a_processor(void **state)
 {
 	(void)state;
 	put(VLAPIC_LVTT, 0x40031, 0);
-	vlapic_set_tsc_deadline(&a, 5000, 0);
+	vlapic_set_tsc_deadline(&a, 5000, 0, 0);
 	a.reg[VLAPIC_LVTT].v = 0xfff00031;
 	put(VLAPIC_LVTT, 0xfff00031, 0);
 	assert_int_equal(a.deadline, 0);
@@ -359,7 +379,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 		T(after_reset), T(highest_vector_first), T(tpr_holds_off),
 		T(eoi_names_the_vector), T(one_shot), T(dividers), T(periodic),
-		T(tsc_deadline), T(modes), T(icr), T(addresses),
+		T(tsc_deadline), T(tsc_deadline_far), T(modes), T(icr), T(addresses),
 		T(for_a_processor), T(written_by_a_processor),
 		T(lvt_masks_with_svr), T(saved_and_restored),
 #undef T

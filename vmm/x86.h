@@ -30,6 +30,9 @@
 #define CR4_SMEP    BIT(20)
 #define CR4_SMAP    BIT(21)
 #define CR4_PKE	    BIT(22)
+#define CR4_CET	    BIT(23)
+/* Those that need no state beyond what the VMM switches: a domU may have them. */
+#define CR4_DOMU    0x00771fffull
 
 #define RFLAGS_CF BIT(0)
 #define RFLAGS_R1 BIT(1) /* always one */
@@ -43,6 +46,8 @@
 #define EFER_LMA  BIT(10)
 #define EFER_NXE  BIT(11)
 #define EFER_SVME BIT(12)
+#define EFER_FFXSR BIT(14)
+#define EFER_TCE  BIT(15)
 
 /* SDM volume 4, "Model-Specific Registers" */
 #define MSR_IA32_APIC_BASE	  0x01b
@@ -69,6 +74,8 @@
 #define MSR_IA32_VMX_TRUE_PROCBASED_CTLS 0x48e
 #define MSR_IA32_VMX_TRUE_EXIT_CTLS	 0x48f
 #define MSR_IA32_VMX_TRUE_ENTRY_CTLS	 0x490
+#define MSR_IA32_U_CET		  0x6a0
+#define MSR_IA32_XSS		  0xda0
 #define MSR_IA32_X2APIC_BASE	  0x800 /* register 0; ICR is 0x830 */
 #define MSR_IA32_X2APIC_ICR	  0x830
 #define MSR_IA32_EFER		  0xc0000080
@@ -159,6 +166,14 @@ static inline MUST_USE bool xsetbv_safe(uint32_t xcr, uint64_t v)
 			 : "+r"(ok) : "c"(xcr), "a"((uint32_t)v),
 			   "d"((uint32_t)(v >> 32)));
 	return ok;
+}
+
+static inline uint64_t xgetbv(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
 }
 
 #define CR_ACCESSORS(n)                                                        \

@@ -4,53 +4,9 @@
  * instructions does each thing that comes back to ring 3, and what a wrong
  * caller must not be able to do.
  */
-#include "test.h"
+#include "domu.h"
 
-#include <sys/io.h>
 #include <sys/wait.h>
-
-#define RAM (2ul << 20)
-
-static uint64_t token[2];
-static struct luv_info info;
-
-struct run {
-	uint64_t rax, rdi, rsi, rdx, r10;
-};
-
-/* vcpu_run with all its registers. */
-static struct run vcpu_run(long vm, uint64_t id, uint64_t in, uint64_t event,
-			   uint64_t flags)
-{
-	struct run r = { .rax = LUV_CALL(LUV_CALL_vcpu_run), .rdi = (uint64_t)vm,
-			 .rsi = id, .rdx = in, .r10 = event };
-	register uint64_t r10 __asm__("r10") = r.r10;
-	register uint64_t r8 __asm__("r8") = flags;
-
-	if (info.isa == LUV_ISA_VMX)
-		__asm__ volatile("vmcall" : "+a"(r.rax), "+D"(r.rdi),
-				 "+S"(r.rsi), "+d"(r.rdx), "+r"(r10)
-				 : "r"(r8) : "memory");
-	else
-		__asm__ volatile("vmmcall" : "+a"(r.rax), "+D"(r.rdi),
-				 "+S"(r.rsi), "+d"(r.rdx), "+r"(r10)
-				 : "r"(r8) : "memory");
-	r.r10 = r10;
-	return r;
-}
-
-static bool token_read(void)
-{
-	uint32_t w[4];
-
-	if (ioperm(LUV_TOKEN_PORT, 16, 1))
-		return false;
-	for (int i = 0; i < 4; i++)
-		w[i] = inl(LUV_TOKEN_PORT + 4 * i);
-	token[0] = w[0] | (uint64_t)w[1] << 32;
-	token[1] = w[2] | (uint64_t)w[3] << 32;
-	return true;
-}
 
 /* Linked at 0: out, in, cpuid, mmio, page touches, hlt with an interrupt. */
 static const uint8_t guest[] = {
@@ -71,27 +27,6 @@ static const uint8_t guest[] = {
 	0x0f, 0x0b,		  /* ud2: no handler: triple fault? no: IVT */
 };
 static const uint8_t handler[] = { 0xe6, 0x90, 0xcf }; /* out %al,$0x90; iret */
-
-static struct run run_until(long vm, uint64_t in, uint64_t event, unsigned kind,
-			    const char *what)
-{
-	uint64_t queued = 0;
-	struct run r;
-
-	/* A page that is not there yet is touched, as the ABI asks. */
-	for (;;) {
-		r = vcpu_run(vm, 0, in, queued ? 0 : event, 0);
-		queued |= r.rax & LUV_RUN_QUEUED;
-		if ((r.rax & ~(uint64_t)LUV_RUN_QUEUED) != LUV_RUN_FAULT)
-			break;
-		luv_touch((void *)r.rdi, 1);
-	}
-	r.rax |= queued;
-	expect((r.rax & ~(uint64_t)LUV_RUN_QUEUED) == kind,
-	       "%s: expected exit kind %u, got %#lx (rdi %#lx rsi %#lx rdx %#lx)",
-	       what, kind, r.rax, r.rdi, r.rsi, r.rdx);
-	return r;
-}
 
 static void plain_guest(long vm, uint8_t *ram)
 {

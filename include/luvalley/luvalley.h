@@ -237,7 +237,9 @@ struct luv_vm_stat {
 /*
  * vm_slot(RDI vm, RSI buf): buf is a struct luv_slot. len 0 deletes the slot;
  * one that exists is replaced. The owner keeps [hva, hva+len) mapped and its
- * pages where they are (pinned) as long as the slot is there.
+ * pages where they are (pinned) as long as the slot is there. When the call
+ * returns no vCPU reaches what the slot had before, also one that runs on
+ * another CPU: it has been made to exit, and finds the slot as it is now.
  * LUV_EINVAL: alignment, overflow, overlap.
  */
 struct luv_slot {

@@ -44,7 +44,8 @@
 #define UNUSABLE	   BIT(8) /* of struct luv_segment */
 
 static uint8_t *msrpm, *iopm;
-static bool has_tsc_aux;
+static bool has_tsc_aux, has_hidden;
+static uint32_t hidden[2]; /* MSRs, or 0 */
 
 static struct vmcb *vmcb_of(const struct vcpu *v)
 {
@@ -76,6 +77,13 @@ COLD void svm_domu_maps(void)
 	for (uint32_t m = 0x174; m <= 0x176; m++)
 		pass_msr(m);
 	has_tsc_aux = cpuid(0x80000001, 0).d & BIT(27); /* RDTSCP */
+	if (!(cpuid(1, 0).c & BIT(26))) /* XSAVE, and with it the leaves */
+		return;
+	if (cpuid(0xd, 1).a & BIT(3)) /* XSAVES */
+		hidden[0] = MSR_IA32_XSS;
+	if (cpuid(7, 0).c & BIT(7)) /* CET_SS */
+		hidden[1] = MSR_IA32_U_CET;
+	has_hidden = hidden[0] | hidden[1];
 }
 
 COLD void svm_domu_init(struct vcpu *v)
@@ -83,7 +91,8 @@ COLD void svm_domu_init(struct vcpu *v)
 	struct vmcb *b = vmcb_of(v);
 
 	b->intercept_misc1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT |
-			     INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
+			     INTERCEPT_RDPMC | INTERCEPT_CPUID |
+			     INTERCEPT_INVD | INTERCEPT_HLT |
 			     INTERCEPT_INVLPGA | INTERCEPT_IOIO |
 			     INTERCEPT_MSR | (uint32_t)INTERCEPT_SHUTDOWN;
 	b->intercept_misc2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL |
@@ -134,6 +143,26 @@ COLD void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 		__asm__ volatile("vmload" ::"a"(v->hw_pa.v) : "memory");
 }
 
+/*
+ * XSAVES and writes of CR4 do not exit: what a guest would have by them of
+ * dom0's is 0 meanwhile. IA32_S_CET and SSP are VMRUN's to switch.
+ */
+static COLD void hide(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(hidden); i++) {
+		cpu->msr[i] = hidden[i] ? rdmsr(hidden[i]) : 0;
+		if (cpu->msr[i])
+			wrmsr(hidden[i], 0);
+	}
+}
+
+static COLD void show(const struct cpu *cpu)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(hidden); i++)
+		if (cpu->msr[i])
+			wrmsr(hidden[i], cpu->msr[i]);
+}
+
 /* CR2 is in the VMCB, but Bochs' VMRUN does not load it. */
 void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 {
@@ -144,6 +173,8 @@ void svm_domu_enter(struct vcpu *d, struct vcpu *v, bool flush)
 		if (d->cpu->msr[5] != v->domu->msr[5])
 			wrmsr(MSR_TSC_AUX, v->domu->msr[5]);
 	}
+	if (has_hidden)
+		hide(d->cpu);
 	write_cr2(vmcb_of(v)->cr2);
 	vmcb_of(v)->tlb_control = flush ? TLB_FLUSH_ALL : 0;
 }
@@ -154,6 +185,8 @@ void svm_domu_leave(struct vcpu *d, struct vcpu *v)
 	__asm__ volatile("vmload" ::"a"(d->hw_pa.v) : "memory");
 	if (has_tsc_aux && d->cpu->msr[5] != v->domu->msr[5])
 		wrmsr(MSR_TSC_AUX, d->cpu->msr[5]);
+	if (has_hidden)
+		show(d->cpu);
 	write_cr2(vmcb_of(d)->cr2);
 }
 
@@ -256,7 +289,7 @@ void svm_domu_tsc(struct vcpu *v)
 	vmcb_of(v)->tsc_offset = v->domu->tsc_offset;
 }
 
-bool svm_domu_drs(struct vcpu *v, bool use)
+COLD bool svm_domu_drs(struct vcpu *v, bool use)
 {
 	struct vmcb *b = vmcb_of(v);
 
@@ -317,7 +350,7 @@ COLD void svm_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	s->tsc_aux = v->domu->msr[5];
 	s->nmi |= v->nmi_blocked ? LUV_NMI_BLOCKED : 0;
 	s->cr8 = b->v_intr & V_TPR;
-	if (v->domu->debug & LUV_DEBUG_STEP)
+	if ((v->domu->debug & LUV_DEBUG_STEP) || v->nmi_step)
 		s->rflags &= ~RFLAGS_TF;
 	s->gdt_base = b->gdtr.base;
 	s->gdt_limit = b->gdtr.limit;
@@ -414,6 +447,10 @@ COLD void svm_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	if (s->event & EVENT_V)
 		svm_domu_again(v, s->event | (uint64_t)s->event_error << 32);
 	v->nmi_blocked = s->nmi & LUV_NMI_BLOCKED;
+	v->nmi_step = false;
+	b->intercept_misc1 &= ~(uint32_t)INTERCEPT_IRET;
+	if (v->nmi_blocked)
+		b->intercept_misc1 |= INTERCEPT_IRET;
 	b->tsc_offset = s->tsc_offset;
 	set_debug(b, s);
 	v->domu->drs = svm_domu_drs(v, false);

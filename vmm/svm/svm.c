@@ -23,8 +23,6 @@
 #define SVM_EDX_NRIPS	 BIT(3)
 #define VM_CR_R_INIT	 BIT(1)
 #define VM_CR_SVMDIS	 BIT(4)
-#define EFER_FFXSR	 BIT(14)
-#define EFER_TCE	 BIT(15)
 #define PAT_RESET	 0x0007040600070406ull
 #define MSRPM_SIZE	 (8 * KIB)
 #define IOPM_SIZE	 (12 * KIB)
@@ -361,7 +359,10 @@ static bool svm_own(struct vcpu *v)
 	case EXIT_CR:
 		return v->vm && svm_domu_cr8(v);
 	case EXIT_OTHER:
-		return svm_refused(v);
+		if (v->exit->reason != SVM_EXIT_RDPMC)
+			return svm_refused(v);
+		svm_inject(v, VEC_GP, 0);
+		return true;
 	case EXIT_INIT:
 		stgi(); /* #SX where VM_CR.R_INIT works */
 		clgi();
@@ -382,23 +383,13 @@ static uint64_t svm_cr4(struct vcpu *v)
 	return vmcb_of(v)->cr4;
 }
 
-static uint64_t efer_allowed(void)
-{
-	struct cpuid c = cpuid(0x80000001, 0);
-
-	return EFER_SCE | EFER_LME | EFER_LMA |
-	       (c.d & BIT(20) ? EFER_NXE : 0) |
-	       (c.d & BIT(25) ? EFER_FFXSR : 0) |
-	       (c.c & BIT(17) ? EFER_TCE : 0);
-}
-
 static uint64_t svm_efer(struct vcpu *v, const uint64_t *value)
 {
 	struct vmcb *b = vmcb_of(v);
 
 	if (!value)
 		return b->efer & ~EFER_SVME;
-	if ((*value & ~efer_allowed()) ||
+	if ((*value & ~msr_efer_bits()) ||
 	    ((b->cr0 & CR0_PG) && ((*value ^ b->efer) & EFER_LME)))
 		return ~*value;
 	b->efer = (*value & ~EFER_LMA) | (b->efer & EFER_LMA) | EFER_SVME;

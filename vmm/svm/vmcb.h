@@ -77,6 +77,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 /* intercept_misc1 */
 #define INTERCEPT_NMI	   BIT(1)
 #define INTERCEPT_INIT	   BIT(3)
+#define INTERCEPT_RDPMC	   BIT(15)
 #define INTERCEPT_CPUID	   BIT(18)
 #define INTERCEPT_IRET	   BIT(20)
 #define INTERCEPT_INVD	   BIT(22)
@@ -116,6 +117,7 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 	X(0x61, NMI, 0)                                                        \
 	X(0x63, INIT, 0)                                                       \
 	X(0x64, INTR_WINDOW, 0)                                                \
+	X(0x6f, OTHER, 2)                                                      \
 	X(0x72, CPUID, 2)                                                      \
 	X(0x74, IRET, 0)                                                       \
 	X(0x76, INVD, 2)                                                       \
@@ -131,7 +133,9 @@ _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM B");
 	X(0x84, VIRT_INSN, 0)                                                  \
 	X(0x85, VIRT_INSN, 0)                                                  \
 	X(0x86, VIRT_INSN, 0)                                                  \
+	X(0x8a, VIRT_INSN, 0) X(0x8b, VIRT_INSN, 0)                            \
 	X(0x8d, XSETBV, 3)
+#define SVM_EXIT_RDPMC	0x6f
 #define SVM_EXIT_NPF	0x400
 #define SVM_EXIT_INVALID 0xffffffffu /* its low half */
 #define SVM_EXIT_CODES	0x90

@@ -18,6 +18,7 @@
 #define PROC_TSC_OFFSETTING BIT(3)
 #define PROC_HLT_EXITING  BIT(7)
 #define PROC_MWAIT_EXITING BIT(10)
+#define PROC_RDPMC_EXITING BIT(11)
 #define PROC_DR_EXITING	  BIT(23)
 #define PROC_IO_EXITING	  BIT(24)
 #define DR7_ENABLES	  0xff
@@ -45,7 +46,7 @@ static void pass_msr(uint32_t msr, unsigned how)
 		at[2048 + msr / 8] &= (uint8_t)~(1u << msr % 8);
 }
 
-void vmx_domu_maps(void)
+COLD void vmx_domu_maps(void)
 {
 	msr_bitmap = mem_need(PAGE_SIZE, PAGE_SIZE, "domU's MSR bitmap");
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
@@ -99,7 +100,12 @@ COLD void vmx_domu_init(struct vcpu *v)
 	vmwrite(VMCS_PROCBASED_CTLS,
 		(proc & ~PROC_IO_BITMAPS) | PROC_IO_EXITING | PROC_HLT_EXITING |
 			PROC_MWAIT_EXITING | PROC_MONITOR_EXITING |
+			PROC_RDPMC_EXITING |
 			PROC_TSC_OFFSETTING | PROC_CR8_LOAD | PROC_CR8_STORE);
+	/* What would use dom0's MSRs is not there. */
+	vmwrite(VMCS_PROCBASED_CTLS2,
+		vmread(VMCS_PROCBASED_CTLS2) &
+			~(PROC2_XSAVES | PROC2_PT_GPA | PROC2_USER_WAIT));
 	vmwrite(VMCS_MSR_BITMAPS, ptr_hpa(msr_bitmap).v);
 	vmwrite(VMCS_EPT_POINTER, ptr_hpa(v->vm->s2.root).v | EPTP_WB_WALK4);
 	if (vmread(VMCS_PROCBASED_CTLS2) & PROC2_VPID)
@@ -293,7 +299,7 @@ COLD void vmx_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmx_domu_flush(v);
 }
 
-bool vmx_domu_drs(struct vcpu *v, bool use)
+COLD bool vmx_domu_drs(struct vcpu *v, bool use)
 {
 	uint64_t c = vmread(VMCS_PROCBASED_CTLS);
 
@@ -304,11 +310,24 @@ bool vmx_domu_drs(struct vcpu *v, bool use)
 	return use;
 }
 
+/*
+ * The step over STI or MOV to SS leaves their shadow: VM entry would want a
+ * pending #DB with it and RFLAGS.TF. SDM "Checks on Guest Non-Register State".
+ */
+static void unblock(const struct vcpu *v)
+{
+	if (v->domu->debug & LUV_DEBUG_STEP)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) &
+				~(BLOCKING_STI | BLOCKING_MOV_SS));
+}
+
 /* Without the fields that a #DB has saved in DR6 already: SDM "VM Exits". */
 bool vmx_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 {
 	unsigned vector = v->exit->info2 & 0xff;
 
+	unblock(v);
 	*dr6 = vector == VEC_DB ? (v->exit->info1 & 0x600f) | 0xffff0ff0 :
 				  ~0ull;
 	return vector == VEC_DB || vector == VEC_BP;
@@ -382,6 +401,8 @@ COLD void vmx_domu_get(struct vcpu *v, struct luv_vcpu *s)
 	if (v->domu->debug & LUV_DEBUG_STEP)
 		s->rflags &= ~RFLAGS_TF;
 	s->event = (uint32_t)vmread(VMCS_ENTRY_INTERRUPTION_INFO);
+	if (INTR_INFO_TYPE(s->event) >= INTR_TYPE_SOFT)
+		s->event = 0; /* RIP is at the INT n: it is executed again */
 	s->event_error = (uint32_t)vmread(VMCS_ENTRY_EXCEPTION_ERROR_CODE);
 	release(v, &this_cpu()->dom0);
 }
@@ -467,6 +488,10 @@ COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 		(s->shadow & 2 ? BLOCKING_MOV_SS : s->shadow) |
 			(s->nmi & LUV_NMI_BLOCKED ? BLOCKING_NMI : 0));
+	unblock(v);
+	vmwrite(VMCS_GUEST_PENDING_DEBUG,
+		s->shadow && (s->rflags & RFLAGS_TF) &&
+		!(s->debug & LUV_DEBUG_STEP) ? PENDING_DEBUG_BS : 0);
 	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
 	v->domu->apic.reg[VLAPIC_TPR].v = (uint32_t)s->cr8 << 4 |
 		(v->domu->apic.reg[VLAPIC_TPR].v & 0xf);

@@ -15,6 +15,7 @@
 #define REASON_FAILED_ENTRY BIT(31)
 #define REASON_IO	    30
 #define REASON_EPT_VIOLATION 48
+#define REASON_RDPMC	    15
 #define REASON_APIC_ACCESS  44
 #define REASON_VIRTUALIZED_EOI 45
 #define EPT_WRITE	    BIT(1)
@@ -48,7 +49,8 @@ _Noreturn void vmx_entry_failed(struct vcpu *v);
 	X(27, VIRT_INSN) X(28, CR) X(29, DR) X(30, IO) X(31, RDMSR)            \
 	X(32, WRMSR) X(40, PAUSE) X(48, STAGE2) X(50, VIRT_INSN) X(52, TIMER)  \
 	X(44, APIC_WRITE) X(45, APIC_WRITE) X(56, APIC_WRITE)                  \
-	X(53, VIRT_INSN) X(55, XSETBV) X(59, VIRT_INSN)
+	X(36, VIRT_INSN) X(39, VIRT_INSN) X(53, VIRT_INSN) X(55, XSETBV)       \
+	X(59, VIRT_INSN)
 
 /* CPUID, VMCALL, RDMSR, WRMSR: no collateral but the instruction's length. */
 #define PLAIN (BIT(10) | BIT(18) | BIT(31) | BIT(32))
@@ -355,6 +357,11 @@ COLD bool vmx_own(struct vcpu *v)
 		return true;
 	case EXIT_INIT:
 		smp_init_received();
+		return true;
+	case EXIT_OTHER:
+		if (v->exit->reason != REASON_RDPMC)
+			return false;
+		vmx_inject(v, VEC_GP, 0);
 		return true;
 	default:
 		return false;

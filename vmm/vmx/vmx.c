@@ -293,7 +293,7 @@ void vmx_guest_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	vmwrite(VMCS_CR0_MASK, CR0_NE);
 	vmwrite(VMCS_CR0_READ_SHADOW, CR0_ET);
 	vmwrite(VMCS_GUEST_CR0, CR0_ET | CR0_NE);
-	vmwrite(VMCS_CR4_MASK, CR4_VMXE | CR4_SMXE);
+	vmwrite(VMCS_CR4_MASK, v->vm ? ~CR4_DOMU : CR4_VMXE | CR4_SMXE);
 	vmwrite(VMCS_CR4_READ_SHADOW, 0);
 	vmwrite(VMCS_GUEST_CR4, CR4_VMXE);
 	vmwrite(VMCS_GUEST_CR3, 0);
