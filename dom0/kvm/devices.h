@@ -16,9 +16,7 @@ bool devices_create(struct vm *vm);
 /* All vCPUs have stopped; the VMM still has the VM. */
 void devices_destroy(struct vm *vm);
 
-/*
- * Is an access to this port the client's, and nobody else's?
- */
+/* Is an access to this port the client's, whatever it is? */
 static inline bool devices_port_free(const struct vcpu *v, uint16_t port)
 {
 	return !ports_has(&v->vm->ports, port);

@@ -34,7 +34,7 @@ struct object {
 int fds_new(enum object_kind kind, const char *name, size_t len, void *self,
 	    void (*release)(void *self), struct object **object);
 
-/* What the numbers mean; looked at here alone. */
+/* What the numbers mean. For the functions here and in fds.c alone. */
 #define FDS 65536u
 extern struct object *_Atomic fds_table[FDS];
 

@@ -74,7 +74,8 @@ static inline long call_vcpu(struct vcpu *v, ioctl_fn fn, unsigned long arg)
 }
 
 /* Apart from KVM_RUN, whose way shall be short. */
-__attribute__((noinline)) static long answer(struct object *o, uint32_t request, unsigned long arg)
+__attribute__((noinline)) static long
+answer(struct object *o, uint32_t request, unsigned long arg)
 {
 	const struct ioctl_row *row;
 	long result;
