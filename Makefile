@@ -259,7 +259,8 @@ $(B)/trace/%.o: trace/%.c
 $(B)/unit/trace/%.o: trace/%.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Ivmm,$(UNIT_CFLAGS)) -Itrace -Idom0 -DBIN='"$(abspath $(@D))"' \
-		-DSAMPLE='"$(abspath trace/sample/boot.tar.xz)"' -c $< -o $@
+		-DSAMPLE='"$(abspath trace/sample/boot.tar.xz)"' \
+		-DSAMPLE_KVM='"$(abspath trace/sample/kvm.tar.xz)"' -c $< -o $@
 
 $(CACHE)/charts/version:
 	scripts/deps.sh
