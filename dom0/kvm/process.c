@@ -14,24 +14,28 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FIELD_STATE 3
-#define FIELD_START 22
-#define FIRST_PIDS  0xeffffffcu /* inode: the namespace that dom0 began with */
+#define FIELD_STATE   3
+#define FIELD_THREADS 20
+#define FIELD_START   22
+#define FIRST_PIDS    0xeffffffcu /* inode: the namespace that dom0 began with */
 
 /* The name, field 2, is in parentheses and may hold anything. */
-bool process_parse(const char *stat, uint32_t *start, char *state)
+bool process_parse(const char *stat, uint32_t *start, bool *dead)
 {
 	const char *p = strrchr(stat, ')');
 
 	if (!p || p[1] != ' ' || !p[2])
 		return false;
 	p += 2;
-	*state = *p;
+	*dead = *p == 'Z' || *p == 'X';
 	for (int field = FIELD_STATE; field < FIELD_START; field++) {
 		p = strchr(p, ' ');
 		if (!p)
 			return false;
 		p++;
+		/* The first thread is a zombie until all have ended. */
+		if (field + 1 == FIELD_THREADS && strtoul(p, NULL, 10) > 1)
+			*dead = false;
 	}
 	*start = (uint32_t)strtoull(p, NULL, 10);
 	return true;
@@ -49,7 +53,7 @@ static bool is_first_namespace(void)
 }
 
 /* Returns 0 or an errno. */
-static int look(pid_t pid, uint32_t *start, char *state)
+static int look(pid_t pid, uint32_t *start, bool *dead)
 {
 	char path[32], text[1024];
 	ssize_t n;
@@ -64,7 +68,7 @@ static int look(pid_t pid, uint32_t *start, char *state)
 	error = n < 0 ? errno : 0;
 	syscall(SYS_close, fd);
 	text[n > 0 ? n : 0] = 0;
-	if (!error && !process_parse(text, start, state))
+	if (!error && !process_parse(text, start, dead))
 		error = EIO;
 	return error;
 }
@@ -72,9 +76,9 @@ static int look(pid_t pid, uint32_t *start, char *state)
 uint64_t process_tag(pid_t pid)
 {
 	uint32_t start;
-	char state;
+	bool dead;
 
-	if (!is_first_namespace() || look(pid, &start, &state))
+	if (!is_first_namespace() || look(pid, &start, &dead))
 		return 0;
 	return (uint32_t)pid | (uint64_t)start << 32;
 }
@@ -82,13 +86,13 @@ uint64_t process_tag(pid_t pid)
 bool process_died(uint64_t tag)
 {
 	uint32_t start;
-	char state;
+	bool dead;
 	int error;
 
 	if (!tag || !is_first_namespace())
 		return false;
-	error = look((pid_t)(uint32_t)tag, &start, &state);
+	error = look((pid_t)(uint32_t)tag, &start, &dead);
 	if (error)
 		return error == ENOENT || error == ESRCH;
-	return start != tag >> 32 || state == 'Z' || state == 'X';
+	return start != tag >> 32 || dead;
 }

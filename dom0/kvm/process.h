@@ -17,5 +17,8 @@ uint64_t process_tag(pid_t pid);
 /* Is the process of this tag gone, or a zombie? false: or nobody can say. */
 bool process_died(uint64_t tag);
 
-/* The start time in the text of /proc/PID/stat, and its state. For tests. */
-bool process_parse(const char *stat, uint32_t *start, char *state);
+/*
+ * The start time in the text of /proc/PID/stat, and whether all of its threads
+ * have ended. For tests.
+ */
+bool process_parse(const char *stat, uint32_t *start, bool *dead);

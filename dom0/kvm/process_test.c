@@ -2,6 +2,7 @@
 /* process_test.c - /proc/PID/stat, whatever a process calls itself. */
 #include "process.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,15 +16,22 @@
 static void parse(void **state)
 {
 	uint32_t start;
-	char what;
+	bool dead;
 
 	(void)state;
 	assert_true(process_parse("42 (a) R b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 "
-				  "14 15 16 17 18 98765 20 21", &start, &what));
+				  "14 15 16 1 18 98765 20 21", &start, &dead));
 	assert_int_equal(start, 98765);
-	assert_int_equal(what, 'S');
-	assert_false(process_parse("42 (a) S 1 2 3", &start, &what));
-	assert_false(process_parse("", &start, &what));
+	assert_false(dead);
+	assert_true(process_parse("42 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 "
+				  "14 15 16 1 18 98765 20 21", &start, &dead));
+	assert_true(dead);
+	/* The first thread has ended, another not. */
+	assert_true(process_parse("42 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 "
+				  "14 15 16 2 18 98765 20 21", &start, &dead));
+	assert_false(dead);
+	assert_false(process_parse("42 (a) S 1 2 3", &start, &dead));
+	assert_false(process_parse("", &start, &dead));
 }
 
 static void life(void **state)
@@ -47,6 +55,35 @@ static void life(void **state)
 	waitpid(pid, NULL, 0);
 	assert_true(process_died(child));
 	assert_int_equal(process_tag(pid), 0);
+}
+
+static void *go_on(void *unused)
+{
+	(void)unused;
+	usleep(300000);
+	_exit(0);
+}
+
+/* Its other threads may be in the middle of KVM_RUN. */
+static void first_thread_ends(void **state)
+{
+	pthread_t thread;
+	uint64_t child;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		pthread_create(&thread, NULL, go_on, NULL);
+		pthread_exit(NULL);
+	}
+	child = process_tag(pid);
+	if (!child)
+		skip();
+	usleep(100000);
+	assert_false(process_died(child));
+	usleep(400000);
+	assert_true(process_died(child));
+	waitpid(pid, NULL, 0);
 }
 
 /* In a child: whether it takes this process, which lives, for alive. */
@@ -99,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse),
 		cmocka_unit_test(life),
+		cmocka_unit_test(first_thread_ends),
 		cmocka_unit_test(without_proc),
 		cmocka_unit_test(among_other_pids),
 	};
