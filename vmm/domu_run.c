@@ -399,7 +399,7 @@ static enum exit_action stage2(struct vcpu *v)
 		return leave(v, LUV_RUN_FAULT, hva,
 			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);
 	default:
-		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, ERR_NOMEM,
+		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, LUV_ENOMEM,
 			     x->gpa.v);
 	}
 }

@@ -423,7 +423,8 @@ enum luv_run {
 	LUV_RUN_RDMSR,	  /* RDI msr: complete it by `in` or LUV_RUN_GP */
 	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
 	LUV_RUN_HYPERCALL, /* RIP is past it; vcpu_get, vcpu_set RAX */
-	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1 */
+	LUV_RUN_UNKNOWN,  /* RDI exit kind, RSI reason, RDX info1. EXIT_STAGE2,
+			     LUV_ENOMEM: the VMM has no page for its tables */
 	LUV_RUN_KICKED,	  /* vcpu_kick, or LUV_RUN_NO_ENTRY */
 	LUV_RUN_WAKE,	  /* RDI mask of vCPUs it has woken: wake their threads */
 	LUV_RUN_EOI,	  /* RDI vector, see vm_eoi_vectors */
