@@ -194,7 +194,8 @@ struct luv_mem {
 /* --- domU: virtual machines of ring-3 processes ---------------------------- */
 
 /*
- * A VM belongs to the address space (CR3) that made it; from any other its
+ * A VM belongs to the address space (CR3) that made it (an OS that has another
+ * CR3 for its kernel: to that of ring 3); from any other its
  * handle is LUV_EPERM. Handles are random: who gets the CR3 of a dead owner
  * still cannot guess one. Making a VM takes the token: four 32-bit words read
  * with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12, which only a process with I/O
