@@ -546,6 +546,8 @@ static enum exit_action own(struct vcpu *v)
 		proceed(v);
 		return RESUME;
 	}
+	if (v->exit->kind == EXIT_STAGE2)
+		return stage2(v);
 	return leave(v, LUV_RUN_UNKNOWN, v->exit->kind, v->exit->reason,
 		     v->exit->info1);
 }

@@ -307,6 +307,18 @@ const struct slot *memory_find(const struct memory *m, uint64_t gpa,
 	return NULL;
 }
 
+void memory_need(struct memory *m, uint64_t gpa)
+{
+	const struct slot *s;
+	uint64_t hva;
+
+	pthread_rwlock_wrlock(&m->lock);
+	s = memory_find(m, gpa, &hva);
+	if (s && !fault_locked(m, (unsigned)(s - m->slot), hva))
+		touch(hva, !(s->flags & KVM_MEM_READONLY));
+	pthread_rwlock_unlock(&m->lock);
+}
+
 void *memory_ram(const struct memory *m, uint64_t gpa, bool write)
 {
 	uint64_t hva;

@@ -225,6 +225,12 @@ static void settle_changed(struct vcpu *v)
 	v->s_valid = v->s_dirty = true;
 }
 
+static long give(struct vcpu *v)
+{
+	return hyper_buffer(LUV_CALL_vcpu_set, v->vm->handle, v->id,
+			    (uintptr_t)&v->s, 0, &v->s, sizeof(v->s));
+}
+
 long vcpu_flush(struct vcpu *v)
 {
 	long e;
@@ -233,8 +239,11 @@ long vcpu_flush(struct vcpu *v)
 		return 0;
 	if (v->wait == WAIT_VMM)
 		settle_changed(v);
-	e = hyper_buffer(LUV_CALL_vcpu_set, v->vm->handle, v->id,
-			 (uintptr_t)&v->s, 0, &v->s, sizeof(v->s));
+	e = give(v);
+	if (e == -LUV_EFAULT) { /* with PAE paging the VMM reads what CR3 says */
+		memory_need(&v->vm->memory, (uint32_t)v->s.cr3);
+		e = give(v);
+	}
 	v->s_dirty = false;
 	v->s_valid = false;
 	v->apic_base = v->s.apic_base;

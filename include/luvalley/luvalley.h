@@ -283,7 +283,8 @@ struct luv_slot {
 
 /*
  * vcpu_get, vcpu_set(RDI vm, RSI id, RDX buf): buf is a struct luv_vcpu.
- * LUV_EINVAL: a state that the processor could not be in.
+ * LUV_EINVAL: a state that the processor could not be in. LUV_EFAULT as well:
+ * with PAE paging, what is at CR3 is not there, or not granted, now.
  * LUV_EBUSY: the vCPU runs on another CPU. vcpu_set forgets an I/O or MSR
  * instruction that waits for its completion.
  */
