@@ -12,7 +12,7 @@
 
 #define DYING	   BIT(31) /* in vm->users: free, or about to be */
 #define HANDLE_RANDOM	0x3fffffffffffffull
-#define OWNER_MASK 0x000fffffffffe000ull /* no PCID, and not PTI's page bit */
+#define OWNER_MASK 0x000ffffffffff000ull /* no PCID */
 #define PIECE	   (2 * MIB)
 #define FCW_RESET  0x37f
 #define MXCSR_RESET 0x1f80

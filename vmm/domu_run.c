@@ -414,7 +414,7 @@ static enum exit_action stage2(struct vcpu *v)
 		return leave(v, LUV_RUN_FAULT, hva,
 			     !(slot.flags & LUV_SLOT_READONLY), slot.slot);
 	default:
-		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, ERR_NOMEM,
+		return leave(v, LUV_RUN_UNKNOWN, EXIT_STAGE2, LUV_ENOMEM,
 			     x->gpa.v);
 	}
 }
@@ -570,6 +570,8 @@ static enum exit_action own(struct vcpu *v)
 		proceed(v);
 		return RESUME;
 	}
+	if (v->exit->kind == EXIT_STAGE2)
+		return stage2(v);
 	return leave(v, LUV_RUN_UNKNOWN, v->exit->kind, v->exit->reason,
 		     v->exit->info1);
 }

@@ -190,10 +190,17 @@ static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 					s->tsc_offset, rdtsc());
 }
 
+static bool pae(const struct luv_vcpu *s)
+{
+	return (s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LMA);
+}
+
 int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 		      uint64_t id, uint64_t buf)
 {
+	struct luv_slot slot;
 	struct luv_vcpu s;
+	uint64_t hva;
 	int64_t why;
 	struct vcpu *v;
 
@@ -202,12 +209,15 @@ int64_t domu_vcpu_set(const struct gpaging *g, uint64_t handle,
 	v = domu_take(g, handle, id, &why);
 	if (!v)
 		return why;
-	if (event_ok(&s) && control_ok(&s) && segments_ok(&s) &&
-	    others_ok(v->domu, &s)) {
+	if (!event_ok(&s) || !control_ok(&s) || !segments_ok(&s) ||
+	    !others_ok(v->domu, &s)) {
+		why = -LUV_EINVAL;
+	} else if (pae(&s) && domu_map(v, GPA((uint32_t)s.cr3), false, &slot,
+				       &hva) == ERR_FAULT) {
+		why = -LUV_EFAULT;
+	} else {
 		common_set(v, &s);
 		hv->domu_set(v, &s);
-	} else {
-		why = -LUV_EINVAL;
 	}
 	domu_let_go(v);
 	return why;

@@ -56,7 +56,10 @@ struct hv_ops {
 	void (*advance)(struct vcpu *v);
 	/* Deliver an exception at the next entry. error < 0: no error code. */
 	void (*inject)(struct vcpu *v, unsigned vector, int64_t error);
-	/* An exit kind that only this vendor has. False: nobody knows it. */
+	/*
+	 * An exit kind that only this vendor has. False: nobody knows it, or,
+	 * of a domU, it has become a stage-2 fault: the instruction runs again.
+	 */
 	bool (*own)(struct vcpu *v);
 	/*
 	 * v->nmi_pending: deliver it at the next entry, or as soon as the

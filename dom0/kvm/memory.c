@@ -298,6 +298,18 @@ const struct slot *memory_find(const struct memory *m, uint64_t gpa,
 	return NULL;
 }
 
+void memory_need(struct memory *m, uint64_t gpa)
+{
+	const struct slot *s;
+	uint64_t hva;
+
+	share_begin(&m->lock);
+	s = memory_find(m, gpa, &hva);
+	if (s && !fault_locked(m, (unsigned)(s - m->slot), hva))
+		touch(hva, !(s->flags & KVM_MEM_READONLY));
+	share_end(&m->lock);
+}
+
 /* A guest chooses addresses: what it means may end behind the slot. */
 static void *ram(const struct memory *m, uint64_t gpa, unsigned len, bool write)
 {

@@ -56,6 +56,9 @@ long memory_dirty_log(struct memory *m, const struct kvm_dirty_log *log);
  */
 long memory_fault(struct memory *m, unsigned slot, uint64_t hva, bool write);
 
+/* memory_need - the same, if there is RAM at gpa. */
+void memory_need(struct memory *m, uint64_t gpa);
+
 /*
  * Copies of guest-physical memory, within a slot; false, with nothing copied:
  * there is not so much RAM, or it may not be written.

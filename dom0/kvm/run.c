@@ -270,6 +270,9 @@ static long unknown(struct vcpu *v, const struct hyper_regs *r)
 {
 	const struct luv_vcpu *s = vcpu_state(v);
 
+	if (r->rdi == EXIT_STAGE2 && r->rsi == LUV_ENOMEM)
+		say("the VMM has no memory left for the page tables of virtual "
+		    "machines: give them huge pages, or less memory");
 	say("vCPU %u left its guest for a reason that nobody handles: exit %lu, "
 	    "reason %#lx, information %#lx, at %#lx", v->id, r->rdi, r->rsi,
 	    r->rdx, s->rip);

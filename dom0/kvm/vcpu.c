@@ -223,6 +223,12 @@ static void settle_changed(struct vcpu *v)
 	v->s_valid = v->s_dirty = true;
 }
 
+static long give(struct vcpu *v)
+{
+	return hyper_buffer(LUV_CALL_vcpu_set, v->vm->handle, v->id,
+			    (uintptr_t)&v->s, 0, &v->s, sizeof(v->s));
+}
+
 long vcpu_flush(struct vcpu *v)
 {
 	long e;
@@ -231,8 +237,11 @@ long vcpu_flush(struct vcpu *v)
 		return 0;
 	if (v->wait == WAIT_VMM)
 		settle_changed(v);
-	e = hyper_buffer(LUV_CALL_vcpu_set, v->vm->handle, v->id,
-			 (uintptr_t)&v->s, 0, &v->s, sizeof(v->s));
+	e = give(v);
+	if (e == -LUV_EFAULT) { /* with PAE paging the VMM reads what CR3 says */
+		memory_need(&v->vm->memory, (uint32_t)v->s.cr3);
+		e = give(v);
+	}
 	if (e) { /* they stay for the client to look at, and to change */
 		debug(1, "vCPU %u: the VMM refuses its registers: %ld", v->id,
 		      -e);

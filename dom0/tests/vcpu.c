@@ -208,6 +208,45 @@ static void soft_interrupt(void)
 	finish();
 }
 
+/*
+ * PAE paging, whose four entries the processor keeps: those of vcpu_set, and
+ * of a MOV to CR0 by a guest that has not touched them.
+ */
+static void pae(void)
+{
+	static const uint8_t code[] = {
+		0xb8, 0x31, 0, 0, 0x80, /* mov $PG|NE|ET|PE, %eax */
+		0x0f, 0x22, 0xc0,	/* mov %eax, %cr0 */
+		0xe6, 0x80,		/* out %al, $0x80 */
+		0xe6, 0x81,		/* out %al, $0x81 */
+	};
+	struct luv_vcpu s;
+
+	begin(0);
+	s = at_code(code, sizeof(code));
+	s.ds.limit = 0xffffffff;
+	s.ds.attrib = 0xc093;
+	s.es = s.ss = s.fs = s.gs = s.cs = s.ds;
+	s.cs.attrib = 0xc09b;
+	s.cr0 = 0x11;
+	s.cr3 = 0x20000;
+	s.cr4 = 0x20;
+	*(uint64_t *)(void *)(ram + 0x20000) = 0x21000 | 1;
+	*(uint64_t *)(void *)(ram + 0x21000) = 0x83; /* 2 MiB */
+	expect(set(&s) == 0, "vcpu_set");
+	is_port("PAE by MOV to CR0", 0x80);
+	get(&s);
+	s.cr3 = 0x40000;
+	s.rip = LOAD + 10;
+	expect_eq("entries that are not there", set(&s), -LUV_EFAULT);
+	*(uint64_t *)(void *)(ram + 0x40000) = 0x41000 | 1;
+	*(uint64_t *)(void *)(ram + 0x41000) = 0x83;
+	s.cr0 = 0x80000011;
+	expect_eq("entries that are", set(&s), 0);
+	is_port("PAE by vcpu_set", 0x81);
+	finish();
+}
+
 /* --- instructions --------------------------------------------------------- */
 
 static void instructions(void)
@@ -467,9 +506,9 @@ int main(int argc, char **argv)
 		void (*fn)(void);
 	} tests[] = {
 #define T(name) { #name, name }
-		T(registers), T(mxcsr), T(soft_interrupt), T(instructions),
-		T(nmi_blocked), T(sleep_of_cli), T(lowest_priority),
-		T(timer_moves), T(steps), T(slot_goes),
+		T(registers), T(mxcsr), T(soft_interrupt), T(pae),
+		T(instructions), T(nmi_blocked), T(sleep_of_cli),
+		T(lowest_priority), T(timer_moves), T(steps), T(slot_goes),
 #undef T
 	};
 

@@ -196,7 +196,8 @@ struct luv_mem {
 /* --- domU: virtual machines of ring-3 processes ---------------------------- */
 
 /*
- * A VM belongs to the address space (CR3) that made it; from any other its
+ * A VM belongs to the address space (CR3) that made it (an OS that has another
+ * CR3 for its kernel: to that of ring 3); from any other its
  * handle is LUV_EPERM. Handles are random but for LUV_VM_INDEX, vm_stat's: who
  * gets the CR3 of a dead owner still cannot guess one. Making a VM takes the
  * token: four 32-bit words read with IN from LUV_TOKEN_PORT + 0, 4, 8 and 12,
@@ -285,7 +286,8 @@ struct luv_slot {
 
 /*
  * vcpu_get, vcpu_set(RDI vm, RSI id, RDX buf): buf is a struct luv_vcpu.
- * LUV_EINVAL: a state that the processor could not be in.
+ * LUV_EINVAL: a state that the processor could not be in. LUV_EFAULT as well:
+ * with PAE paging, what is at CR3 is not there, or not granted, now.
  * LUV_EBUSY: the vCPU runs on another CPU. vcpu_set forgets an I/O or MSR
  * instruction that waits for its completion.
  */
@@ -425,7 +427,8 @@ enum luv_run {
 	LUV_RUN_PAUSE,	  /* it spins: let another thread run */
 	LUV_RUN_RDMSR = 8, /* RDI msr: complete it by `in` or LUV_RUN_GP */
 	LUV_RUN_WRMSR,	  /* RDI msr, RSI value: complete, or LUV_RUN_GP */
-	LUV_RUN_UNKNOWN = 11, /* RDI exit kind, RSI reason, RDX info1 */
+	LUV_RUN_UNKNOWN = 11, /* RDI exit kind, RSI reason, RDX info1. EXIT_STAGE2,
+			     LUV_ENOMEM: the VMM has no page for its tables */
 	LUV_RUN_KICKED,	  /* vcpu_kick, or LUV_RUN_NO_ENTRY */
 	LUV_RUN_WAKE,	  /* RDI mask of vCPUs it has woken: wake their threads */
 	LUV_RUN_EOI,	  /* RDI vector, see vm_eoi_vectors */

@@ -476,6 +476,10 @@ COLD void vmx_domu_set(struct vcpu *v, const struct luv_vcpu *s)
 	vmwrite(VMCS_ENTRY_CTLS,
 		(vmread(VMCS_ENTRY_CTLS) & ~ENTRY_IA32E) |
 			(s->efer & EFER_LMA ? ENTRY_IA32E : 0));
+	if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LMA) &&
+	    vmx_load_pdptes(v) != OK)
+		for (unsigned i = 0; i < 4; i++) /* nothing is mapped */
+			vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, 0);
 	v->domu->cr2 = s->cr2;
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdt_limit);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idt_limit);

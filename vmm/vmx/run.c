@@ -257,25 +257,38 @@ void vmx_inject(struct vcpu *v, unsigned vector, int64_t error)
 		(has_error ? INTR_INFO_ERROR : 0));
 }
 
-/* PAE paging takes its four entries into the VMCS. False: #GP. */
-static COLD bool load_pdptes(const struct vcpu *v)
+COLD enum err vmx_load_pdptes(const struct vcpu *v)
 {
 	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
 	uint64_t pdpte[4];
 
 	if (!guest_read(v, GPA(cr3), pdpte, sizeof(pdpte)))
-		return false;
+		return ERR_NOENT;
 	for (unsigned i = 0; i < 4; i++) {
 		if ((pdpte[i] & PDPTE_P) && (pdpte[i] & PDPTE_RESERVED))
-			return false;
+			return ERR_INVAL;
 	}
 	for (unsigned i = 0; i < 4; i++)
 		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
-	return true;
+	return OK;
+}
+
+/* For MOV to CR0. False: #GP, or a domU's owner has to map them first. */
+static COLD bool has_pdptes(struct vcpu *v)
+{
+	struct vmexit *x = v->exit;
+	enum err e = vmx_load_pdptes(v);
+
+	if (e == ERR_NOENT && v->vm) {
+		x->kind = EXIT_STAGE2;
+		x->gpa = GPA(vmread(VMCS_GUEST_CR3) & 0xffffffe0);
+		x->write = x->own = false;
+	}
+	return e == OK;
 }
 
 /* SDM "MOV—Move to/from Control Registers": CR0. False: #GP. */
-static COLD bool write_cr0_exit(const struct vcpu *v, uint64_t value)
+static COLD bool write_cr0_exit(struct vcpu *v, uint64_t value)
 {
 	uint64_t old = vmread(VMCS_GUEST_CR0);
 	uint64_t efer = vmread(VMCS_GUEST_IA32_EFER);
@@ -298,7 +311,7 @@ static COLD bool write_cr0_exit(const struct vcpu *v, uint64_t value)
 		entry &= ~ENTRY_IA32E;
 	}
 	if ((value & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA) &&
-	    !load_pdptes(v))
+	    !has_pdptes(v))
 		return false;
 	vmwrite(VMCS_GUEST_IA32_EFER, efer);
 	vmwrite(VMCS_ENTRY_CTLS, entry);
@@ -342,7 +355,7 @@ static void cr_exit(struct vcpu *v)
 	if (QUAL_CR_NUMBER(q) == 0 && QUAL_CR_TYPE(q) == 0 &&
 	    write_cr0_exit(v, value))
 		vmx_advance(v);
-	else
+	else if (v->exit->kind == EXIT_CR)
 		vmx_inject(v, VEC_GP, 0);
 }
 
@@ -351,7 +364,7 @@ COLD bool vmx_own(struct vcpu *v)
 	switch (v->exit->kind) {
 	case EXIT_CR:
 		cr_exit(v);
-		return true;
+		return v->exit->kind == EXIT_CR;
 	case EXIT_NMI_WINDOW:
 		nmi_window(v, false);
 		return true;

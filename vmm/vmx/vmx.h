@@ -20,6 +20,11 @@ void vmx_inject_nmi(struct vcpu *v);
 void vmx_advance(struct vcpu *v);
 void vmx_inject(struct vcpu *v, unsigned vector, int64_t error);
 bool vmx_own(struct vcpu *v);
+/*
+ * PAE paging takes its four entries into the VMCS. ERR_NOENT: they are not
+ * mapped; ERR_INVAL: a reserved bit.
+ */
+enum err vmx_load_pdptes(const struct vcpu *v);
 void vmx_flush(struct vcpu *v);
 uint64_t vmx_cr4(struct vcpu *v);
 uint64_t vmx_efer(struct vcpu *v, const uint64_t *value);
