@@ -419,22 +419,30 @@ static enum exit_action stage2(struct vcpu *v)
 	}
 }
 
+static enum exit_action msr_answer(struct vcpu *v, uint64_t value)
+{
+	v->gpr[RAX] = (uint32_t)value;
+	v->gpr[RDX] = value >> 32;
+	return SKIP;
+}
+
 static enum exit_action rdmsr_exit(struct vcpu *v)
 {
+	uint32_t msr = (uint32_t)v->gpr[RCX];
 	uint64_t value = 0;
 	bool ok;
 
-	if (domu_apic_rdmsr(v, (uint32_t)v->gpr[RCX], &value, &ok)) {
+	if (domu_apic_rdmsr(v, msr, &value, &ok)) {
 		if (!ok) {
 			gp(v);
 			return RESUME;
 		}
-		v->gpr[RAX] = (uint32_t)value;
-		v->gpr[RDX] = value >> 32;
-		return SKIP;
+		return msr_answer(v, value);
 	}
+	if (msr == MSR_IA32_EFER && hv->efer)
+		return msr_answer(v, hv->efer(v, NULL));
 	wait_for(v, WAIT_RDMSR);
-	return leave(v, LUV_RUN_RDMSR, (uint32_t)v->gpr[RCX], 0, 0);
+	return leave(v, LUV_RUN_RDMSR, msr, 0, 0);
 }
 
 /* EOI and SELF IPI take a short way: they are most of what is written. */

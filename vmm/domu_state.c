@@ -15,7 +15,6 @@
 #define FXSAVE_MXCSR	   24
 #define DEBUG_BITS	   (LUV_DEBUG_ON | LUV_DEBUG_STEP | LUV_DEBUG_HW)
 #define PAT_TYPES	   0xf3u /* 0, 1, 4, 5, 6, 7 */
-#define XCR0_AVX512	   0xe0u
 #define RFLAGS_RESERVED	   (~0x3f7fd7ull)
 
 static void common_get(const struct domu *u, struct luv_vcpu *s)
@@ -119,8 +118,8 @@ static bool segments_ok(const struct luv_vcpu *s)
 	return canonical(s->gdt_base) && canonical(s->idt_base) &&
 	       canonical(s->sysenter_esp) && canonical(s->sysenter_eip) &&
 	       canonical(s->lstar) && canonical(s->cstar) &&
-	       canonical(s->kernel_gs_base) && !(s->sfmask >> 32) &&
-	       !(s->tsc_aux >> 32) &&
+	       canonical(s->kernel_gs_base) &&
+	       !((s->tsc_aux | s->sfmask) >> 32) &&
 	       s->gdt_limit <= 0xffff && s->idt_limit <= 0xffff;
 }
 
@@ -142,14 +141,7 @@ static bool others_ok(const struct domu *u, const struct luv_vcpu *s)
 		if ((s->pat >> 8 * i & 0xff) > 7 ||
 		    !(PAT_TYPES & 1u << (s->pat >> 8 * i & 7)))
 			return false;
-	if (!xcr0_ok(s->xcr0) || (s->tsc_aux | s->sfmask) >> 32)
-		return false;
-	/* All or nothing of AVX-512, on AVX: XSETBV would fault here. */
-	if ((s->xcr0 & XCR0_AVX512) &&
-	    (~s->xcr0 & (XCR0_AVX512 | 4)))
-		return false;
-	/* So would WRMSR. */
-	if (s->tsc_aux >> 32)
+	if (!xcr0_ok(s->xcr0))
 		return false;
 	if ((s->rflags & RFLAGS_RESERVED) || (s->debug & ~DEBUG_BITS) ||
 	    s->debug_dr7 >> 32 || s->cr8 > 15 || s->shadow > 3 ||

@@ -243,7 +243,7 @@ static bool is_error(long result)
 {
 	static const int errors[] = { LUV_EPERM,  LUV_ENOENT, LUV_E2BIG,
 				      LUV_EFAULT, LUV_EINVAL, LUV_ENOMEM,
-				      LUV_EBUSY,  LUV_EEXIST };
+				      LUV_EBUSY,  LUV_EEXIST, LUV_EAGAIN };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (result == -errors[i])
