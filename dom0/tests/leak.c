@@ -43,7 +43,7 @@
 #define TSC_AUX	  0xc0000103u
 #define ENTRIES	  0x100000u /* where LSTAR leads, 16 bytes each */
 #define SLOTS	  4096u
-#define FLAGS_ON  0xad7u    /* at SYSCALL */
+#define FLAGS_ON  0x3202u   /* at SYSCALL: without CF to OF, which TCG loses */
 
 /* Loaded and stored by the guest, but tsc_aux, which it only reads. */
 static const uint32_t msrs[] = {
@@ -164,7 +164,7 @@ __asm__(".pushsection .rodata\n"
 	"	testb $1, WANT + 0xc8\n"
 	"	jz 5f\n"
 	"	mov $0x1c000, %esp\n"
-	"	push $0xad7\n"
+	"	push $0x3202\n"
 	"	popf\n"
 	"	syscall\n"
 	"5:	out %al, $0x81\n"
@@ -427,13 +427,14 @@ static void set(const struct guest *g, const struct luv_vcpu *s)
 			 0) == 0, "vcpu_set");
 }
 
-/* An MSR that comes to ring 3: IA32_PAT, where VMRUN does not switch it. */
+/* MSRs that come to ring 3 on SVM: IA32_PAT, and reads of EFER. */
 static uint64_t msr(const struct guest *g, uint64_t nr, bool write,
 		    uint64_t value)
 {
 	struct luv_vcpu s;
 
-	expect(nr == msrs[MSR_PAT], "%s: MSR %#lx exits", g->name, nr);
+	expect(nr == msrs[MSR_PAT] || (nr == msrs[MSR_EFER] && !write),
+	       "%s: MSR %#lx exits", g->name, nr);
 	if (write)
 		call_run(g, 0, LUV_RUN_NO_ENTRY);
 	get(g, &s);
@@ -441,7 +442,7 @@ static uint64_t msr(const struct guest *g, uint64_t nr, bool write,
 		s.pat = value;
 		set(g, &s);
 	}
-	return s.pat;
+	return nr == msrs[MSR_EFER] ? s.efer : s.pat;
 }
 
 /* Until an OUT: its port. */
