@@ -102,10 +102,10 @@ static int64_t call_exit_hist(struct vcpu *v, const struct gpaging *g)
 					      (unsigned)(max - done) :
 					      HIST_CHUNK);
 
-		if (n < 0)
+		if (n < 0 && !done)
 			return n;
-		if (!n)
-			break;
+		if (n <= 0)
+			break; /* an error, too: of the next call */
 		if (dom0_copy_out(g, GVA(buf + done * sizeof(rows[0])), rows,
 				  (uint64_t)n * sizeof(rows[0])) != OK)
 			return -LUV_EFAULT;
