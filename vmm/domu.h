@@ -84,6 +84,7 @@ struct domu {
 	uint64_t told_deadline;	/* [p] ring 3 has this one armed; 0: none */
 	uint32_t debug;		/* [p] LUV_DEBUG_* */
 	uint64_t debug_dr[4], debug_dr7; /* [p] */
+	uint64_t own_dr6, own_dr7; /* [p] the guest's, while it is debugged */
 };
 _Static_assert(sizeof(struct domu) <= PAGE_SIZE, "one page");
 _Static_assert(offsetof(struct domu, apic) == 0, "virtual-APIC page");

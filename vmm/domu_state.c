@@ -29,6 +29,10 @@ static void common_get(const struct domu *u, struct luv_vcpu *s)
 	s->debug = u->debug;
 	memcpy(s->debug_dr, u->debug_dr, sizeof(s->debug_dr));
 	s->debug_dr7 = u->debug_dr7;
+	if (u->debug)
+		s->dr6 = u->own_dr6;
+	if (u->debug & LUV_DEBUG_HW)
+		s->dr7 = u->own_dr7;
 	s->pv_eoi = u->pv_eoi;
 	if (u->has_apic)
 		s->cr8 = u->apic.reg[VLAPIC_TPR].v >> 4;
@@ -164,6 +168,8 @@ static void common_set(struct vcpu *v, const struct luv_vcpu *s)
 	u->debug = s->debug;
 	memcpy(u->debug_dr, s->debug_dr, sizeof(u->debug_dr));
 	u->debug_dr7 = s->debug_dr7;
+	u->own_dr6 = s->dr6;
+	u->own_dr7 = s->dr7;
 	u->wait = WAIT_NONE;
 	if (!u->has_apic) {
 		u->apic.base = s->apic_base;

@@ -166,9 +166,12 @@ static int32_t lock_instead(void *addr, size_t len, int error)
 static void unlock(char *begin, char *end, unsigned i)
 {
 	for (; begin < end && i < BUFFERS; i++) {
-		char *from = rings.locked[i].iov_base;
-		char *to = from + rings.locked[i].iov_len;
+		const struct iovec *l = &rings.locked[i];
+		char *from = l->iov_base, *to;
 
+		if (!l->iov_len)
+			continue;
+		to = from + l->iov_len;
 		if (to <= begin || end <= from)
 			continue;
 		unlock(begin, from, i + 1);

@@ -34,6 +34,7 @@
 #define ATTR_DATA16	   0x093
 #define ATTR_LDT	   0x082
 #define ATTR_TSS	   0x08b
+#define DR6_NONE	   0xffff0ff0u
 #define SVM_EXIT_EXCP0	   0x40
 #define PAT_RESET	   0x0007040600070406ull
 #define MSRPM_SIZE	   (8 * KIB)
@@ -128,7 +129,7 @@ COLD void svm_domu_reset(struct vcpu *v, uint16_t cs, uint16_t ip)
 	b->efer = EFER_SVME;
 	b->cr0 = CR0_ET;
 	b->cr2 = b->cr3 = b->cr4 = 0;
-	b->dr6 = 0xffff0ff0;
+	b->dr6 = DR6_NONE;
 	b->dr7 = 0x400;
 	b->rflags = RFLAGS_R1;
 	b->rip = ip;
@@ -303,6 +304,7 @@ bool svm_domu_debug_exit(struct vcpu *v, uint64_t *dr6)
 	unsigned vector = v->exit->reason - SVM_EXIT_EXCP0;
 
 	*dr6 = vector == VEC_DB ? vmcb_of(v)->dr6 : ~0ull;
+	vmcb_of(v)->dr6 = DR6_NONE; /* its bits stay set otherwise */
 	return vector == VEC_DB || vector == VEC_BP;
 }
 
@@ -406,8 +408,10 @@ static void set_debug(struct vmcb *b, const struct luv_vcpu *s)
 	const uint32_t both = BIT(VEC_DB) | BIT(VEC_BP);
 
 	b->intercept_exceptions &= ~both;
-	if (s->debug & LUV_DEBUG_ON)
+	if (s->debug & LUV_DEBUG_ON) {
 		b->intercept_exceptions |= both;
+		b->dr6 = DR6_NONE;
+	}
 	if (s->debug & LUV_DEBUG_STEP)
 		b->rflags |= RFLAGS_TF;
 	if (s->debug & LUV_DEBUG_HW)
