@@ -10,6 +10,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LUVTOP BIN "/luvtop "
@@ -120,15 +121,27 @@ static bool read_terminal(int ms)
 	return n > 0;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 /* Until it is on the screen, all of which is drawn again now and then: else only
    what is new would be written. */
 static void wait_for(const char *what)
 {
 	const size_t from = seen_len;
+	const uint64_t began = now_ms();
+	uint64_t draw = began;
 
-	for (unsigned tries = 0; tries < 200; tries++) {
-		if (tries % 8 == 0)
+	while (now_ms() < began + 20000) {
+		if (now_ms() >= draw) {
 			press("\f");
+			draw += 1000;
+		}
 		if (read_terminal(100) && strstr(seen + from, what))
 			return;
 	}
