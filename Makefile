@@ -15,7 +15,7 @@ all: $(B)/luvalley.elf dom0 guests trace
 
 # Small, but for the path of an exit, where instructions are counted.
 VMM_OPT	:= -Os
-$(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu_run.o domu_switch.o domu_fault.o domu_apic.o \
+$(addprefix $(B)/vmm/,vmx/run.o svm/svm.o cpuid.o hypercall.o domu_run.o domu_switch.o domu_fault.o \
 	domu_cpuid.o stage2.o vlapic.o vmx/apic.o vmx/domu.o svm/domu.o \
 	hist_exit.o vmx/trace.o svm/trace.o): VMM_OPT := -O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels \
 	-Wno-ignored-optimization-argument # clang has but the first
