@@ -78,6 +78,7 @@ COLD void vlapic_init(struct vlapic *a)
 	a->reg[VLAPIC_SVR].v = SVR_RESET;
 	if (a->base & VLAPIC_BASE_BSP) /* as firmware without an APIC needs */
 		a->reg[VLAPIC_LVT0].v = MODE_EXTINT;
+	a->served = 0;
 	a->tsc_deadline = a->deadline = a->start = 0;
 	a->timer_mode = 0;
 }
@@ -109,13 +110,22 @@ static int highest_irr(const struct vlapic *a)
 	return -1;
 }
 
-static __attribute__((noinline)) int highest_isr(const struct vlapic *a)
+static inline int highest_isr(const struct vlapic *a)
 {
-#pragma GCC unroll 8
-	for (int i = 7; i >= 0; i--)
-		if (a->reg[VLAPIC_ISR + i].v)
-			return i * 32 + top_bit(a->reg[VLAPIC_ISR + i].v);
-	return -1;
+	int i;
+
+	if (!a->served)
+		return -1;
+	i = top_bit(a->served);
+	return i * 32 + top_bit(a->reg[VLAPIC_ISR + i].v);
+}
+
+/* ISR was written as a whole, or by the processor. */
+static void look_at_isr(struct vlapic *a)
+{
+	a->served = 0;
+	for (unsigned i = 0; i < 8; i++)
+		a->served |= (uint8_t)((a->reg[VLAPIC_ISR + i].v != 0) << i);
 }
 
 static uint32_t ppr(const struct vlapic *a)
@@ -164,10 +174,12 @@ void vlapic_accept(struct vlapic *a, unsigned vector)
 {
 	atomic_fetch_and(&a->irr[vector / 64], ~BIT(vector % 64));
 	a->reg[VLAPIC_ISR + vector / 32].v |= 1u << vector % 32;
+	a->served |= (uint8_t)(1u << vector / 32);
 }
 
 void vlapic_collect(struct vlapic *a)
 {
+	look_at_isr(a);
 	if (!vlapic_waits(a))
 		return;
 	for (unsigned i = 0; i < 4; i++) {
@@ -208,6 +220,8 @@ uint8_t vlapic_eoi(struct vlapic *a)
 	if (vector < 0)
 		return 0;
 	a->reg[VLAPIC_ISR + vector / 32].v &= ~(1u << (vector & 31));
+	if (!a->reg[VLAPIC_ISR + vector / 32].v)
+		a->served &= (uint8_t)~(1u << vector / 32);
 	return (uint8_t)vector;
 }
 
@@ -538,6 +552,7 @@ COLD void vlapic_set(struct vlapic *a, uint64_t now, const uint32_t page[256])
 	for (unsigned r = VLAPIC_TMR; r < VLAPIC_ESR; r++)
 		a->reg[r].v = 0;
 	a->reg[VLAPIC_ISR].v &= 0xffff0000;
+	look_at_isr(a);
 	a->reg[VLAPIC_TPR].v &= 0xff;
 	a->reg[VLAPIC_EOI].v = a->reg[VLAPIC_APR].v = a->reg[VLAPIC_PPR].v = 0;
 	a->reg[VLAPIC_TDCR].v &= 0xb;

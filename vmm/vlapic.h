@@ -46,6 +46,7 @@ struct vlapic {
 	uint32_t id;		 /* [I] */
 	uint32_t timer_mode;	 /* [p] LVTT's, at the last write */
 	bool changed;		 /* [p] reg or base, and the processor knows not */
+	uint8_t served;		 /* [p] which words of ISR are not 0 */
 	uint64_t base;		 /* [p] MSR IA32_APIC_BASE */
 	uint64_t tsc_deadline;	 /* [p] the MSR: guest's TSC; 0: off */
 	uint64_t deadline;	 /* [p] host's TSC; 0: the timer is off */
