@@ -93,11 +93,6 @@ struct vm *domu_find(const struct gpaging *g, uint64_t handle, int64_t *why)
 	return find(g, handle, why);
 }
 
-void domu_put(struct vm *vm)
-{
-	atomic_fetch_sub(&vm->users, 1);
-}
-
 static uint64_t table_pa(const void *t)
 {
 	return ptr_hpa(t).v;

@@ -121,10 +121,15 @@ uint32_t domu_token(unsigned i);
 struct vcpu *domu_take(const struct gpaging *g, uint64_t handle,
 		       uint64_t id, int64_t *why);
 
+static inline void domu_put(struct vm *vm)
+{
+	atomic_fetch_sub(&vm->users, 1);
+}
+
 static inline void domu_let_go(struct vcpu *v)
 {
 	atomic_store(&v->domu->running, 0);
-	atomic_fetch_sub(&v->vm->users, 1);
+	domu_put(v->vm);
 }
 
 /* The hypercalls of luvalley.h, by their names. */
@@ -169,7 +174,6 @@ int64_t domu_vcpu_apic_write(const struct gpaging *g, uint64_t vm,
 /* The VM behind a handle, held until domu_put(); NULL: *why. */
 struct vm *domu_find(const struct gpaging *g, uint64_t handle,
 		     int64_t *why);
-void domu_put(struct vm *vm);
 
 /* Extended state that the VMM switches, see xstate.h. */
 extern uint64_t domu_fpu_mask; /* [I] */

@@ -35,8 +35,6 @@
 #define MSR_TSC		 0x10
 #define MSR_TSC_ADJUST	 0x3b
 #define MSR_TSC_DEADLINE 0x6e0
-#define X2APIC_FIRST	 0x800
-#define X2APIC_LAST	 0x8ff
 #define MSR_PV_EOI	 0x4b564d04
 #define PV_EOI_ON	 BIT(0)
 #define PV_EOI_RESERVED	 BIT(1)
@@ -301,14 +299,15 @@ void domu_apic_written(struct vcpu *v, unsigned reg, uint8_t vector)
 
 bool domu_apic_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value, bool *ok)
 {
+	const uint32_t reg = msr - MSR_IA32_X2APIC_BASE;
 	struct domu *u = v->domu;
 
 	*ok = true;
-	if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST) {
+	if (reg < VLAPIC_MSRS) {
 		domu_eoi_sync(v);
 		hv->domu_sync(v);
 		*ok = u->has_apic && vlapic_x2apic(&u->apic) &&
-		      vlapic_read(&u->apic, msr - X2APIC_FIRST, rdtsc(), value);
+		      vlapic_read(&u->apic, reg, rdtsc(), value);
 		return u->has_apic;
 	}
 	if (msr == MSR_TSC)

@@ -8,10 +8,6 @@
 #include "string.h"
 #include "trace.h"
 
-#define MSR_X2APIC  0x800
-#define X2APIC_REGS 0x100
-#define ICR_SELF    BIT(18)
-
 /* --- going back ----------------------------------------------------------- */
 
 static __attribute__((noinline)) void traced_release(struct vcpu *v)
@@ -461,7 +457,7 @@ static enum exit_action x2apic_write(struct vcpu *v, unsigned reg)
 		return done(v);
 	}
 	if (reg == VLAPIC_SELF_IPI && value <= 0xff && quick) {
-		trace_ipi(v->vm, u->apic.id, ICR_SELF | value);
+		trace_ipi(v->vm, u->apic.id, VLAPIC_ICR_SELF | value);
 		vlapic_request(&u->apic, (unsigned)value, false);
 		return done_and_attend(v);
 	}
@@ -497,9 +493,9 @@ static __attribute__((noinline)) enum exit_action wrmsr_other(struct vcpu *v)
 
 static enum exit_action wrmsr_exit(struct vcpu *v)
 {
-	unsigned reg = (uint32_t)v->gpr[RCX] - MSR_X2APIC;
+	unsigned reg = (uint32_t)v->gpr[RCX] - MSR_IA32_X2APIC_BASE;
 
-	if (reg < X2APIC_REGS && v->domu->has_apic)
+	if (reg < VLAPIC_MSRS && v->domu->has_apic)
 		return x2apic_write(v, reg);
 	return wrmsr_other(v);
 }

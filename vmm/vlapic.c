@@ -17,7 +17,6 @@
 #define SVR_RESET      0xffu
 #define ICR_BUSY       BIT(12)
 #define ICR_WRITABLE   0x000ccfffu
-#define ICR_SELF       0x00040000u
 #define DFR_FLAT       0xfu
 #define BASE_RESERVED  0xfff0000000000000ull
 #define PAGE_ADDR      0x000ffffffffff000ull
@@ -461,7 +460,7 @@ bool vlapic_write(struct vlapic *a, unsigned reg, uint64_t value, uint64_t now,
 		break;
 	case VLAPIC_SELF_IPI:
 		e->ipi = true;
-		e->icr = ICR_SELF | (uint32_t)value;
+		e->icr = VLAPIC_ICR_SELF | (uint32_t)value;
 		break;
 	case VLAPIC_SVR:
 		write_svr(a, (uint32_t)value);

@@ -27,6 +27,8 @@ enum vlapic_reg {
 	VLAPIC_TDCR = 0x3e, VLAPIC_SELF_IPI, VLAPIC_REGS
 };
 
+#define VLAPIC_MSRS 0x100u /* x2APIC's, from MSR_IA32_X2APIC_BASE on */
+#define VLAPIC_ICR_SELF 0x00040000u /* the shorthand: to itself */
 #define VLAPIC_BASE_BSP	   BIT(8)
 #define VLAPIC_BASE_X2APIC BIT(10)
 #define VLAPIC_BASE_EN	   BIT(11)

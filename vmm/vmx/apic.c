@@ -16,7 +16,6 @@
 
 #define PROC2_APIC (PROC2_APIC_ACCESSES | PROC2_X2APIC | \
 		    PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR)
-#define MSR_X2APIC	 0x800
 #define MSR_BITMAP_WRITE 2048
 #define LAST(r)		 (BIT(r) | (BIT(r) - 1))
 #define FROM_TO(a, b)	 (LAST(b) & ~(BIT(a) - 1))
@@ -46,7 +45,7 @@ bool vmx_apic_probe(void)
 static void open(uint8_t *map, uint64_t registers)
 {
 	for (unsigned i = 0; i < 8; i++)
-		map[MSR_X2APIC / 8 + i] &= (uint8_t)~(registers >> 8 * i);
+		map[MSR_IA32_X2APIC_BASE / 8 + i] &= (uint8_t)~(registers >> 8 * i);
 }
 
 void vmx_apic_maps(const uint8_t *msrs)

@@ -192,7 +192,7 @@ uint64_t vmx_efer(struct vcpu *v, const uint64_t *value)
 
 	if (!value)
 		return now;
-	if ((*value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+	if ((*value & ~msr_efer_bits()) ||
 	    ((vmread(VMCS_GUEST_CR0) & CR0_PG) && ((*value ^ now) & EFER_LME)))
 		return ~*value;
 	if (*value & EFER_SCE)
