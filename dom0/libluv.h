@@ -81,6 +81,26 @@ long luv_hist(uint64_t who, uint64_t vcpu, uint64_t position,
 long luv_hist_all(uint64_t who, uint64_t vcpu, struct luv_hist *row,
 		  size_t rows);
 
+/* The one of `rows` that is about what `like` is about, or NULL. */
+static inline struct luv_hist *luv_hist_find(struct luv_hist *row, size_t rows,
+					     const struct luv_hist *like)
+{
+	for (size_t i = 0; i < rows; i++)
+		if (row[i].kind == like->kind &&
+		    row[i].has_sub == like->has_sub && row[i].sub == like->sub)
+			return &row[i];
+	return NULL;
+}
+
+/* What `h` has counted, to what `to` has. */
+static inline void luv_hist_add(struct luv_hist *to, const struct luv_hist *h)
+{
+	to->count += h->count;
+	to->ticks += h->ticks;
+	for (unsigned b = 0; b < LUV_HIST_BUCKETS; b++)
+		to->bucket[b] += h->bucket[b];
+}
+
 /*
  * luv_log - at most len bytes of the VMM's log from `position`; a position
  * older than the oldest byte kept starts there. Never more than LUV_MAX_COPY.

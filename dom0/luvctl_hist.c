@@ -28,21 +28,14 @@ static void *need(void *p)
 
 static void add(struct domain *d, const struct luv_hist *h)
 {
-	struct luv_hist *r = d->row;
+	struct luv_hist *r = luv_hist_find(d->row, d->rows, h);
 
-	while (r < d->row + d->rows &&
-	       (r->kind != h->kind || r->has_sub != h->has_sub ||
-		r->sub != h->sub))
-		r++;
-	if (r == d->row + d->rows) {
-		d->row = need(realloc(d->row, ++d->rows * sizeof(*r)));
-		d->row[d->rows - 1] = *h;
+	if (r) {
+		luv_hist_add(r, h);
 		return;
 	}
-	r->count += h->count;
-	r->ticks += h->ticks;
-	for (unsigned i = 0; i < LUV_HIST_BUCKETS; i++)
-		r->bucket[i] += h->bucket[i];
+	d->row = need(realloc(d->row, ++d->rows * sizeof(*r)));
+	d->row[d->rows - 1] = *h;
 }
 
 /* All rows of a CPU of dom0, or a vCPU. */

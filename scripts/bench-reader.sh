@@ -60,7 +60,7 @@ mkdir -p "$work" "${csv%/*}"
 kvm_events=$(babeltrace2 "$work/kvm/trace" | wc -l)
 
 cpu=$(sed -n '/^model name/{s/.*: //;s/,//g;p;q}' /proc/cpuinfo)
-about="$(git -C "$top" describe --always --dirty),$(version babeltrace2),$(version linux-perf),$cpu,$(date -u +%F)"
+about="$("$top/scripts/commit.sh"),$(version babeltrace2),$(version linux-perf),$cpu,$(date -u +%F)"
 echo benchmark,value,unit,n,min,max,events,commit,babeltrace2,perf,cpu,date > "$csv"
 measure stat.small 1000000 "$bin/luvtrace" stat "$work/small"
 measure stat 10000000 "$bin/luvtrace" stat "$work/big"

@@ -442,18 +442,11 @@ emulator_version()
 	esac
 }
 
-# The tree's; results of another suite or substrate do not make it another one.
-commit()
-{
-	git -C "$top" diff --quiet HEAD -- ':!results' && dirty='' || dirty=-dirty
-	echo "$(git -C "$top" describe --always)$dirty"
-}
-
 # The last columns of every row: what was measured, and when.
 state()
 {
 	read -r kernel _ < "$cache/kernel-cloud/version"
-	echo "$(commit),$substrate,$(emulator_version "$substrate"),$kernel,$(date -u +%F)"
+	echo "$("$top/scripts/commit.sh"),$substrate,$(emulator_version "$substrate"),$kernel,$(date -u +%F)"
 }
 
 # save FILE [VMM]: the rows, or those of one VMM, are the results

@@ -28,32 +28,16 @@ struct top_live {
 
 /* --- the VMM's rows ------------------------------------------------------- */
 
-static const struct luv_hist *find(const struct domain *d,
-				   const struct luv_hist *like)
-{
-	for (size_t i = 0; i < d->rows; i++) {
-		const struct luv_hist *r = &d->row[i];
-
-		if (r->kind == like->kind && r->has_sub == like->has_sub &&
-		    r->sub == like->sub)
-			return r;
-	}
-	return NULL;
-}
-
 static void add(struct domain *d, const struct luv_hist *h)
 {
-	struct luv_hist *r = (struct luv_hist *)find(d, h);
+	struct luv_hist *r = luv_hist_find(d->row, d->rows, h);
 
-	if (!r) {
-		d->row = memory_grown(d->row, d->rows + 1, sizeof(*d->row));
-		d->row[d->rows++] = *h;
+	if (r) {
+		luv_hist_add(r, h);
 		return;
 	}
-	r->count += h->count;
-	r->ticks += h->ticks;
-	for (unsigned b = 0; b < LUV_HIST_BUCKETS; b++)
-		r->bucket[b] += h->bucket[b];
+	d->row = memory_grown(d->row, d->rows + 1, sizeof(*d->row));
+	d->row[d->rows++] = *h;
 }
 
 static long collect(struct domain *d, uint64_t who, uint64_t vcpu)
@@ -110,7 +94,8 @@ static void subtract(struct luv_hist *from, const struct luv_hist *h)
 static struct luv_hist change(const struct luv_hist *r,
 			      const struct domain *before)
 {
-	const struct luv_hist *old = before ? find(before, r) : NULL;
+	const struct luv_hist *old =
+		before ? luv_hist_find(before->row, before->rows, r) : NULL;
 	struct luv_hist d = *r;
 
 	if (old && old->count <= d.count)
